@@ -1,0 +1,48 @@
+"""Measure and mitigate unfairness in models trained with Apache MXNet Gluon.
+
+The package adds one idea to Gluon, the *group* of a sample, and carries it through the places Gluon already has:
+
+- `mxfair.Groups`: sensitive attributes, encoded once
+- `mxfair.GroupConfusion`: counts[group, label, prediction]; every rate by group comes from it
+- `mxfair.Rate`, `mxfair.Criterion`: what is compared between groups
+- `mxfair.datasets`: real data with their known harms
+- `mxfair.data`: FairBatch as a batch sampler and as a data loader
+- `mxfair.training`: the Trainer loop with callbacks
+- `mxfair.report`: who gets which rates, and what changed
+
+Import mxfair before mxnet: it repairs what mxnet 1.9.1 misses in current NumPy and Python versions. Submodules load on
+first use; auditing predictions never imports mxnet.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from mxfair import _compat
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "datasets", "net", "preprocessing", "report", "training")
+_NAMES = {
+    "Criterion": "mxfair.criterion",
+    "GroupConfusion": "mxfair.confusion",
+    "Groups": "mxfair.groups",
+    "Rate": "mxfair.rate",
+}
+
+__all__ = [*_MODULES, *_NAMES]
+
+_compat.prepare()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"mxfair.{name}")
+    raise AttributeError(f"module 'mxfair' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

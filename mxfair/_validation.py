@@ -1,0 +1,137 @@
+"""The one place where input is converted and checked.
+
+Every message reads ``{what} must {rule}; got {value}. {what to do}.`` Errors caused by the user's input are
+`InputError` (a `ValueError`) or `InputTypeError` (a `TypeError`), so that the command line can tell them from defects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["InputError", "InputTypeError"]
+
+
+class InputError(ValueError):
+    """A value given by the user cannot be used; the message says why and what to do."""
+
+
+class InputTypeError(TypeError):
+    """Something given by the user has a type that cannot be used; the message says what to give instead."""
+
+
+def to_numpy(values: Any) -> np.ndarray:
+    """Return `values` as a NumPy array; NDArrays are copied to the host here and nowhere else.
+
+    ``numpy.asarray(NDArray)`` must never be called: it takes half a minute or raises, depending on the NumPy version.
+    """
+    if hasattr(values, "asnumpy"):
+        return values.asnumpy()
+    if hasattr(values, "to_numpy"):
+        return values.to_numpy()
+    return np.asarray(values)
+
+
+def vector(values: Any, name: str, *, hint: str = "Pass one value per sample") -> np.ndarray:
+    """Return `values` as a 1-D array; a column of shape (n, 1) is accepted, anything else is an error."""
+    array = to_numpy(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise InputError(f"'{name}' must be one-dimensional; got shape {array.shape}. {hint}.")
+    return array
+
+
+def missing(array: np.ndarray) -> np.ndarray:
+    """Return a mask of None, NaN and NaT."""
+    if array.dtype.kind in "fc":
+        return np.isnan(array)
+    if array.dtype.kind in "mM":
+        return np.isnat(array)
+    if array.dtype.kind == "O":
+        import pandas as pd
+
+        return np.asarray(pd.isna(array))
+    return np.zeros(array.shape, dtype=bool)
+
+
+def labels_vector(labels: Any, name: str = "labels") -> np.ndarray:
+    """Return class labels as a 1-D array without missing values."""
+    array = vector(labels, name)
+    if len(array) == 0:
+        raise InputError(f"'{name}' must hold at least one sample; got none. Check the file or the filter before it.")
+    bad = missing(array)
+    if bad.any():
+        raise InputError(
+            f"'{name}' must not be missing; got {int(bad.sum())} missing values, the first at row "
+            f"{int(np.flatnonzero(bad)[0])}. Remove these samples or label them."
+        )
+    return array
+
+
+def numeric_labels(labels: Any, name: str = "labels") -> np.ndarray:
+    """Return class labels as a 1-D numeric array: Gluon losses compute with them."""
+    array = labels_vector(labels, name)
+    if array.dtype.kind not in "biuf":
+        shown = ", ".join(repr(v) for v in _first_values(array))
+        raise InputError(
+            f"'{name}' must be numbers, since Gluon losses compute with them; got {shown}. "
+            "Encode them first, for instance (values == 'yes').astype('float32')."
+        )
+    return array
+
+
+def _first_values(array: np.ndarray, count: int = 3) -> list[Any]:
+    return list(dict.fromkeys(array[:1000].tolist()))[:count]
+
+
+def same_length(**arrays: Any) -> int:
+    """Return the common length of the named arrays; None stands for an array that was not given."""
+    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
+    if len(set(lengths.values())) > 1:
+        names = _join([f"'{name}'" for name in lengths])
+        values = _join([str(length) for length in lengths.values()])
+        raise InputError(f"{names} must have the same length; got {values}. Pass one of each per sample.")
+    return next(iter(lengths.values()), 0)
+
+
+def positive_integer(value: Any, name: str, *, minimum: int = 1, hint: str = "Give a whole number") -> int:
+    """Return `value` as an int of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InputTypeError(f"'{name}' must be a whole number; got {value!r}. {hint}.")
+    if value < minimum:
+        raise InputError(f"'{name}' must be at least {minimum}; got {value}. {hint}.")
+    return int(value)
+
+
+def one_of(value: Any, options: Iterable[str], name: str) -> str:
+    """Return `value` if it is one of `options`, else raise with the nearest spelling."""
+    import difflib
+
+    known = list(options)
+    if value in known:
+        return str(value)
+    near = difflib.get_close_matches(str(value), known, n=1)
+    cure = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
+    raise InputError(f"'{name}' must be one of {', '.join(known)}; got {value!r}. {cure}")
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return a NumPy Generator of its own: an int, None (fresh entropy) or a Generator; global state is not touched."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+        raise InputError(f"'seed' must be None, a whole number >= 0 or a numpy Generator; got {seed!r}.")
+    return np.random.default_rng(seed)
+
+
+def _join(words: Sequence[str]) -> str:
+    words = list(words)
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """Return '1 sample', '2 samples'."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -1,0 +1,262 @@
+"""GroupConfusion: counts[group, label, prediction], the table that every rate by group comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mxfair._validation import InputError, labels_vector, missing, same_length, to_numpy, vector
+from mxfair.groups import Groups
+
+__all__ = ["GroupConfusion"]
+
+#: Rows counted at once: the index buffer then stays in the processor's cache, and memory does not grow with the rows.
+CHUNK = 131_072
+
+
+class GroupConfusion:
+    r"""Counts of (group, label, prediction), hard or soft.
+
+    .. math:: C[g, y, p] = \sum_i w_i \, 1[z_i = g] \, 1[y_i = y] \, P_i(p)
+
+    where P_i is one-hot for decisions and a probability vector for soft predictions. Tables add: batches, workers and
+    files merge by ``+``, so any split of the data gives the same numbers.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Names of the groups.
+    classes : array of shape (n_classes,)
+        Label values in sorted order; they are also the possible predictions. The last one is the positive class of a
+        binary task.
+    counts : array of shape (n_groups, n_classes, n_classes), optional
+        Counts to start from. Default: zeros.
+    known : array of bool, shape (n_groups,), optional
+        False for the group of samples whose sensitive attribute is missing. Default: all known.
+    name : str, default="group"
+        Name of the sensitive attribute.
+
+    Examples
+    --------
+    >>> from mxfair import GroupConfusion
+    >>> table = GroupConfusion.of([0, 1, 1, 0], [0, 1, 0, 1], ["a", "a", "b", "b"])
+    >>> table.counts[0]
+    array([[1., 0.],
+           [0., 1.]])
+    >>> (table + table).support
+    array([4., 4.])
+    """
+
+    def __init__(
+        self,
+        groups: Any,
+        classes: Any,
+        counts: np.ndarray | None = None,
+        *,
+        known: np.ndarray | None = None,
+        name: str = "group",
+    ) -> None:
+        self.groups = tuple(str(g) for g in groups)
+        self.classes = np.asarray(classes)
+        shape = (len(self.groups), len(self.classes), len(self.classes))
+        self.counts = np.zeros(shape) if counts is None else np.array(counts, dtype=float)
+        if self.counts.shape != shape:
+            raise InputError(f"'counts' must have shape (groups, classes, classes) = {shape}; got {self.counts.shape}.")
+        self.known = np.ones(len(self.groups), dtype=bool) if known is None else np.asarray(known, dtype=bool)
+        self.name = name
+
+    @classmethod
+    def of(
+        cls, labels: Any, preds: Any, groups: Any, *, classes: Any | None = None, sample_weight: Any | None = None
+    ) -> GroupConfusion:
+        """Count one set of samples.
+
+        Parameters
+        ----------
+        labels : array of shape (n_samples,)
+            True classes; numbers or text.
+        preds : array of shape (n_samples,) or (n_samples, n_classes)
+            Decisions in the values of `labels`, or, with one column per class, probabilities (soft counts).
+        groups : array-like or Groups
+            Sensitive attribute of each sample.
+        classes : array of shape (n_classes,), optional
+            All classes, where the samples may lack some. Default: the values found in `labels` and hard `preds`;
+            0 and 1 where only those occur.
+        sample_weight : array of shape (n_samples,), optional
+            Weight of each sample. Default: 1.
+
+        Returns
+        -------
+        GroupConfusion
+
+        Raises
+        ------
+        InputError
+            If lengths differ, values are missing, or a value is not among `classes`.
+        """
+        groups = groups if isinstance(groups, Groups) else Groups(groups)
+        labels, preds = labels_vector(labels), to_numpy(preds)
+        if classes is None:
+            classes = _classes(labels, preds)
+        self = cls(groups.names, classes, known=groups.known, name=groups.name)
+        return self.update(labels, preds, groups, sample_weight=sample_weight)
+
+    def update(self, labels: Any, preds: Any, groups: Any, *, sample_weight: Any | None = None) -> GroupConfusion:
+        """Add samples to the table, in place, and return it.
+
+        Parameters
+        ----------
+        labels, preds, sample_weight : array
+            As for `of`.
+        groups : array-like or Groups
+            Names as in the table, or Groups with the table's names.
+
+        Returns
+        -------
+        GroupConfusion
+            The table itself.
+        """
+        labels, preds = labels_vector(labels), to_numpy(preds)
+        codes = self._codes(groups)
+        weight = None if sample_weight is None else vector(sample_weight, "sample_weight").astype(float)
+        same_length(labels=labels, preds=preds, groups=codes, sample_weight=weight)
+        if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
+            raise InputError("'sample_weight' must be finite and not negative. Check the weights.")
+        rows = self._index(labels, "labels") + codes * len(self.classes)
+        if preds.ndim == 2 and preds.shape[1] > 1:
+            self._add_soft(rows, preds, weight)
+        else:
+            self._add_hard(rows, self._index(_decisions(preds), "preds"), weight)
+        return self
+
+    def _add_hard(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray | None) -> None:
+        flat = self.counts.reshape(-1)
+        for start in range(0, len(rows), CHUNK):
+            part = slice(start, start + CHUNK)
+            cells = rows[part] * len(self.classes) + columns[part]
+            flat += np.bincount(cells, None if weight is None else weight[part], minlength=flat.size)
+
+    def _add_soft(self, rows: np.ndarray, probabilities: np.ndarray, weight: np.ndarray | None) -> None:
+        if probabilities.shape[1] != len(self.classes):
+            raise InputError(
+                f"Soft 'preds' must have one column per class ({len(self.classes)}); got {probabilities.shape[1]}."
+            )
+        if not ((probabilities >= 0).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-4)):
+            raise InputError("Soft 'preds' must be probabilities that sum to 1 in each row. Apply softmax first.")
+        table = self.counts.reshape(-1, len(self.classes))
+        for column in range(len(self.classes)):
+            mass = probabilities[:, column] if weight is None else probabilities[:, column] * weight
+            table[:, column] += np.bincount(rows, mass, minlength=len(table))
+
+    def _codes(self, groups: Any) -> np.ndarray:
+        groups = groups if isinstance(groups, Groups) else Groups(groups)
+        if groups.names == self.groups:
+            return groups.codes
+        absent = [name for name, count in zip(groups.names, groups.counts) if count and name not in self.groups]
+        if absent:
+            raise InputError(
+                f"'groups' must be among {', '.join(self.groups)}; got {absent[0]!r}. "
+                "Name all groups when counting starts."
+            )
+        places = {name: i for i, name in enumerate(self.groups)}
+        return np.array([places.get(name, -1) for name in groups.names])[groups.codes]
+
+    def _index(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Return each value's place in `classes`."""
+        if _are_small_codes(self.classes) and values.dtype.kind in "iub":
+            place = values.astype(np.int64, copy=False)
+            wrong = (place < 0) | (place >= len(self.classes)) if place.dtype.kind == "i" else None
+        else:
+            place = np.minimum(np.searchsorted(self.classes, values), len(self.classes) - 1)
+            wrong = self.classes[place] != values
+        if wrong is not None and wrong.any():
+            shown = ", ".join(str(c) for c in self.classes[:10].tolist())
+            raise InputError(
+                f"'{name}' must be among the classes {shown}; got {values[np.flatnonzero(wrong)[0]]!r}. "
+                "Pass decisions, not scores, in the values of the labels."
+            )
+        return place
+
+    @property
+    def support(self) -> np.ndarray:
+        """Weight of each group's samples, shape (n_groups,)."""
+        return self.counts.sum(axis=(1, 2))
+
+    @property
+    def overall(self) -> np.ndarray:
+        """Counts over all samples, "unknown" included, shape (n_classes, n_classes)."""
+        return self.counts.sum(axis=0)
+
+    def __add__(self, other: GroupConfusion) -> GroupConfusion:
+        if not isinstance(other, GroupConfusion):
+            return NotImplemented
+        if self.groups != other.groups or not np.array_equal(self.classes, other.classes):
+            raise InputError(
+                "Tables that are added must have the same groups and classes; got "
+                f"{self.groups} x {self.classes.tolist()} and {other.groups} x {other.classes.tolist()}. "
+                "Give both the same names when counting starts."
+            )
+        return GroupConfusion(
+            self.groups, self.classes, self.counts + other.counts, known=self.known & other.known, name=self.name
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as plain values that JSON can hold.
+
+        Returns
+        -------
+        dict
+        """
+        return {
+            "name": self.name,
+            "groups": list(self.groups),
+            "known": self.known.tolist(),
+            "classes": self.classes.tolist(),
+            "counts": self.counts.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> GroupConfusion:
+        """Return the table that `to_dict` described.
+
+        Parameters
+        ----------
+        state : dict
+            What `to_dict` returned.
+
+        Returns
+        -------
+        GroupConfusion
+        """
+        return cls(
+            state["groups"], state["classes"], np.array(state["counts"]), known=state["known"], name=state["name"]
+        )
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name} {count:,g}" for name, count in zip(self.groups, self.support))
+        return f"GroupConfusion({self.name}: {inner}; classes {', '.join(map(str, self.classes.tolist()))})"
+
+
+def _are_small_codes(classes: np.ndarray) -> bool:
+    return classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
+
+
+def _decisions(preds: np.ndarray) -> np.ndarray:
+    """Return hard predictions as a vector without missing values."""
+    preds = vector(preds, "preds")
+    if missing(preds).any():
+        raise InputError("'preds' must not be missing; got NaN. A net whose loss diverged predicts NaN.")
+    return preds
+
+
+def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
+    """Return the sorted classes; 0 and 1 stand together even where the data lack one of them."""
+    if preds.ndim == 2 and preds.shape[1] > 1:
+        width = preds.shape[1]
+        found = np.unique(labels)
+        return found if len(found) == width else np.arange(width)
+    found = np.unique(np.concatenate([np.unique(labels), np.unique(_decisions(preds))]))
+    if found.dtype.kind in "biuf" and set(found.tolist()) <= {0, 1}:
+        return np.array([0, 1])
+    return found

@@ -1,0 +1,53 @@
+"""Package metadata. Tool settings are in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mxfair" / "__init__.py").read_text(encoding="utf-8")).group(1)
+
+PARQUET = ["pyarrow>=10"]
+TEST = ["pytest>=7.4", *PARQUET]
+
+setup(
+    name="mxfair",
+    version=VERSION,
+    description="Measure and mitigate unfairness in models trained with Apache MXNet Gluon",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.9,<3.14",
+    packages=find_packages(include=["mxfair", "mxfair.*"]),
+    include_package_data=True,
+    package_data={"mxfair": ["py.typed", "datasets/files/*", "report/templates/*"]},
+    install_requires=[
+        "mxnet>=1.9.1,<2",  # the engine
+        "numpy>=1.21,<2",  # mxnet 1.9.1 was built for NumPy 1
+        "pandas>=1.4,<3",  # data frames in and out; pandas 3 needs NumPy 2
+        "scikit-learn>=1.0",  # Bunch, AUC, the diabetes data, estimator base classes
+        "matplotlib>=3.5",  # plots in the report
+        "jinja2>=3.0",  # the HTML report
+        "rich>=12",  # tables and progress bars in the terminal and in Jupyter
+        "click>=8.0",  # the command line
+        'setuptools; python_version >= "3.12"',  # mxnet imports distutils, which left the standard library
+    ],
+    extras_require={
+        "parquet": PARQUET,
+        "test": TEST,
+        "dev": [*TEST, "ruff==0.14.5", "mypy>=1.10"],
+    },
+    entry_points={"console_scripts": ["mxfair = mxfair.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
