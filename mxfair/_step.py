@@ -1,0 +1,213 @@
+"""One training step: the plain Gluon one, and the same in one graph with one update of all parameters.
+
+A step of a small net costs far more in calls than in arithmetic. `GraphStep` records net and loss as one cached graph
+and lays all parameters, gradients and optimizer states out as views of flat arrays, so that an update is one call. It
+computes what `PlainStep` computes. It leans on private attributes of mxnet 1.9.1, the engine's last release; where
+anything is not as it expects, `make_step` returns the plain step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mxfair._compat import import_mxnet
+
+mx: Any = import_mxnet()
+
+__all__ = ["GraphStep", "PlainStep", "UnsupportedError", "make_step"]
+
+#: Optimizers whose update treats every weight by itself, so that many parameters can be updated as one.
+_ELEMENTWISE = {"SGD", "NAG", "Adam", "AdaGrad", "AdaDelta", "RMSProp"}
+
+
+class UnsupportedError(Exception):
+    """The net, the loss or the trainer cannot be run as one graph; the message says why."""
+
+
+def make_step(net: Any, loss: Any, trainer: Any, batch: tuple[Any, Any], *, hybridize: bool) -> tuple[Any, str]:
+    """Return a step, and why it is the plain one (empty where it is not)."""
+    if not hybridize:
+        return PlainStep(net, loss, trainer), "hybridize=False"
+    try:
+        return GraphStep(net, loss, trainer, batch), ""
+    except UnsupportedError as reason:
+        return PlainStep(net, loss, trainer), str(reason)
+
+
+class PlainStep:
+    """Forward, backward and Trainer.step, as anyone writes them."""
+
+    def __init__(self, net: Any, loss: Any, trainer: Any) -> None:
+        self.net, self.loss, self.trainer = net, loss, trainer
+
+    def __call__(self, data: Any, label: Any) -> Any:
+        with mx.autograd.record():
+            value = self.loss(self.net(data), label)
+        value.backward()
+        self.trainer.step(data.shape[0])
+        return value
+
+    def close(self) -> None:
+        """Do nothing: the trainer holds all state."""
+
+
+class GraphStep:
+    """The same step as one cached graph and one update."""
+
+    def __init__(self, net: Any, loss: Any, trainer: Any, batch: tuple[Any, Any]) -> None:
+        _check_blocks(net, loss)
+        with mx.autograd.pause(train_mode=False):
+            net(batch[0])  # shapes that Gluon infers at the first call
+        self.trainer = trainer
+        self._params = _trained_parameters(net, trainer)
+        graph, sources = _trace(net, loss)
+        used = {source.name for source in sources if not isinstance(source, int)}
+        if any(parameter.name not in used for parameter in self._params):
+            raise UnsupportedError("the trainer holds parameters that the loss does not use")
+        self._flat = _Flat(self._params, trainer)
+        self._call, self._cells = _cached_op(graph, sources)
+        self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
+
+    def __call__(self, data: Any, label: Any) -> Any:
+        arguments = self._arguments
+        arguments[self._cells[0]], arguments[self._cells[1]] = data, label
+        with mx.autograd.record():
+            value = self._call(*arguments)
+        value.backward()
+        self._flat.update(data.shape[0])
+        return value
+
+    def close(self) -> None:
+        """Hand the optimizer's state back to the trainer."""
+        self._flat.close()
+
+
+class _Flat:
+    """All parameters, gradients and optimizer states of a trainer as views of flat arrays."""
+
+    def __init__(self, params: list[Any], trainer: Any) -> None:
+        self._trainer, self._optimizer = trainer, trainer.optimizer
+        self._places = [trainer._param2idx[parameter.name] for parameter in params]
+        ctx = params[0].list_ctx()[0]
+        self._shapes = [parameter.shape for parameter in params]
+        self._sizes = [parameter.data().size for parameter in params]
+        total = sum(self._sizes)
+        states = trainer._updaters[0].states
+        old = [states.get(place) for place in self._places]
+        self._weight, self._grad = mx.nd.zeros(total, ctx=ctx), mx.nd.zeros(total, ctx=ctx)
+        self._state = self._optimizer.create_state_multi_precision(self._places[0], self._weight)
+        if any(state is not None for state in old):
+            _copy_states(self._cut_state(), old, self._optimizer, self._places, params)
+        for parameter, weight, grad in zip(params, self._cut(self._weight), self._cut(self._grad)):
+            weight[:] = parameter.data()
+            parameter._data, parameter._grad = [weight], [grad]
+            mx.autograd.mark_variables([weight], [grad], parameter.grad_req)
+        for place, state in zip(self._places, self._cut_state()):
+            states[place] = state
+            trainer._updaters[0].states_synced[place] = True
+
+    def update(self, batch_size: int) -> None:
+        self._optimizer.rescale_grad = self._trainer._scale / batch_size
+        self._optimizer.update_multi_precision(self._places[0], self._weight, self._grad, self._state)
+
+    def close(self) -> None:
+        """Count for every parameter the updates that were counted for the first."""
+        counts = self._optimizer._index_update_count
+        for place in self._places[1:]:
+            counts[place] = counts.get(self._places[0], self._optimizer.begin_num_update)
+
+    def _cut(self, flat: Any) -> list[Any]:
+        views, start = [], 0
+        for size, shape in zip(self._sizes, self._shapes):
+            views.append(flat[start : start + size].reshape(shape))
+            start += size
+        return views
+
+    def _cut_state(self) -> list[Any]:
+        if self._state is None:
+            return [None] * len(self._sizes)
+        if isinstance(self._state, (tuple, list)):
+            return [tuple(parts) for parts in zip(*(self._cut(part) for part in self._state))]
+        return self._cut(self._state)
+
+
+def _check_blocks(net: Any, loss: Any) -> None:
+    for block, name in ((net, "the net"), (loss, "the loss")):
+        if not isinstance(block, mx.gluon.HybridBlock):
+            raise UnsupportedError(f"{name} is not a HybridBlock")
+    pending = [net, loss]
+    while pending:
+        block = pending.pop()
+        if block._forward_hooks or block._forward_pre_hooks:
+            raise UnsupportedError("a block has hooks")
+        pending.extend(block._children.values())
+
+
+def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
+    """Return the parameters to update, after checking that one flat update is the same as the trainer's."""
+    params = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
+    own = net.collect_params()
+    if not params or any(p.name not in own or own[p.name] is not p for p in params):
+        raise UnsupportedError("the trainer holds parameters that are not the net's")
+    if any(p.grad_req != "write" or p.dtype != "float32" or p._stype != "default" for p in params):
+        raise UnsupportedError("a parameter is sparse, not float32, or accumulates its gradient")
+    if any(p._grad_stype != "default" for p in params) or len(trainer._contexts) != 1:
+        raise UnsupportedError("a gradient is sparse, or there are several devices")
+    if not trainer._kv_initialized:
+        trainer._init_kvstore()
+    if trainer._params_to_init:
+        trainer._init_params()
+    if trainer._kvstore is not None or hasattr(trainer, "_amp_loss_scaler"):
+        raise UnsupportedError("the trainer uses a key-value store or mixed precision")
+    optimizer = trainer.optimizer
+    if type(optimizer).__name__ not in _ELEMENTWISE or optimizer.multi_precision:
+        raise UnsupportedError(f"{type(optimizer).__name__} does not treat every weight by itself")
+    if len({(p.lr_mult, p.wd_mult) for p in params}) > 1 or optimizer.lr_mult or optimizer.wd_mult:
+        raise UnsupportedError("parameters have different lr_mult or wd_mult")
+    counts = {optimizer._index_update_count.get(trainer._param2idx[p.name]) for p in params}
+    if len(counts) > 1:
+        raise UnsupportedError("parameters have been updated a different number of times")
+    return params
+
+
+def _trace(net: Any, loss: Any) -> tuple[Any, list[Any]]:
+    """Return net and loss as one symbol, and for each of its inputs the parameter, or 0 (data) or 1 (label)."""
+    variables = [mx.sym.var("mxfair_data"), mx.sym.var("mxfair_label")]
+    try:
+        with mx.autograd.pause(train_mode=True):
+            graph = loss(net(variables[0]), variables[1])
+    except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
+        raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error
+    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1:
+        raise UnsupportedError("the loss does not return one array")
+    params = {**net.collect_params(), **loss.collect_params()}
+    known = {"mxfair_data": 0, "mxfair_label": 1, **params}
+    names = graph.list_inputs()
+    if not {"mxfair_data", "mxfair_label"} <= set(names) or not set(names) <= set(known):
+        raise UnsupportedError("the loss does not use both data and label")
+    return graph, [known[name] for name in names]
+
+
+def _cached_op(graph: Any, sources: list[Any]) -> tuple[Any, list[int]]:
+    """Return the callable graph and the places of data and label among its inputs."""
+    cells = [sources.index(0), sources.index(1)]
+    flags: Iterable[tuple[str, Any]] = [
+        ("data_indices", sorted(cells)),
+        ("param_indices", [i for i in range(len(sources)) if i not in cells]),
+        ("static_alloc", True),
+        ("static_shape", True),
+    ]
+    return mx.nd.CachedOp(graph, flags), cells
+
+
+def _copy_states(new: list[Any], old: list[Any], optimizer: Any, places: list[int], params: list[Any]) -> None:
+    """Copy an optimizer's states from earlier steps into the flat ones."""
+    for target, source, place, parameter in zip(new, old, places, params):
+        if source is None:
+            source = optimizer.create_state_multi_precision(place, parameter.data())
+        if target is None or source is None:
+            continue
+        pairs = zip(target, source) if isinstance(target, tuple) else [(target, source)]
+        for to, value in pairs:
+            to[:] = value
