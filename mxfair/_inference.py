@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mxfair import _compat
-from mxfair._validation import InputError, to_numpy
+from mxfair._validation import InputError, labels_vector, same_length, to_numpy
 
 mx: Any = _compat.import_mxnet()
 
-__all__ = ["context_of", "decisions", "forward", "rows_per_chunk", "scores"]
+__all__ = ["Scored", "arrays_of", "context_of", "decisions", "forward", "rows_per_chunk", "score", "scores"]
 
 #: A pass in pieces of this many rows is faster than one piece, and its memory does not grow with the data.
 CHUNK_ROWS = 16_384
 CHUNK_VALUES = 4_194_304
+#: NumPy types that MXNet takes over without a copy.
+_ZERO_COPY = ("float16", "float32", "float64", "uint8", "int8", "int32", "int64")
 
 
 def context_of(net: Any) -> Any:
@@ -76,6 +79,8 @@ def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = Fa
     One output per sample is a binary score: above 0 (or above .5, for probabilities) it means the last class. Several
     outputs are one score per class, as Gluon's SoftmaxCrossEntropyLoss has them: the largest wins.
     """
+    if np.isnan(output).any():
+        raise InputError("'net' must return numbers; got NaN: training has diverged. Lower the learning rate.")
     width = int(np.prod(output.shape[1:]))
     if width == 1:
         if len(classes) != 2:
@@ -89,7 +94,7 @@ def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = Fa
     return output.argmax(axis=1)
 
 
-def scores(output: np.ndarray, *, probability: bool = False, log_probability: bool = False) -> np.ndarray:
+def scores(output: np.ndarray, *, probability: bool = False) -> np.ndarray:
     """Return probabilities: shape (n,) for one output per sample, (n, n_classes) for several."""
     output = output.astype(np.float64)
     if int(np.prod(output.shape[1:])) == 1:
@@ -97,12 +102,74 @@ def scores(output: np.ndarray, *, probability: bool = False, log_probability: bo
         return flat if probability else 0.5 * (1.0 + np.tanh(0.5 * flat))  # the sigmoid, without overflow
     if probability:
         return output
-    if log_probability:
-        return np.exp(output)
     shifted = np.exp(output - output.max(axis=1, keepdims=True))
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def outputs(net: Any, data: Any) -> np.ndarray:
-    """Return all outputs of the net as one array on the host."""
-    return np.concatenate([to_numpy(part) for part in forward(net, data)])
+@dataclass(frozen=True)
+class Scored:
+    """Labels, decisions, groups and scores of the same samples, on the host."""
+
+    labels: np.ndarray
+    preds: np.ndarray
+    groups: Any
+    scores: np.ndarray
+
+
+def score(
+    net: Any,
+    dataset: Any,
+    *,
+    labels: Any = None,
+    groups: Any = None,
+    probability: bool = False,
+    chunk: int | None = None,
+) -> Scored:
+    """Run a net over a dataset of (data, label, group); labels and groups may also be given beside it."""
+    arrays = arrays_of(dataset) or []
+    if arrays:
+        data = arrays[0]
+        labels = arrays[1] if labels is None else labels
+        groups = arrays[2] if groups is None and len(arrays) > 2 else groups
+    else:
+        data = dataset
+        labels, groups = _read_beside(dataset, labels, groups)
+    if groups is None:
+        raise InputError("'groups' must be given: the dataset holds only data and labels. Pass one group per sample.")
+    labels = labels_vector(labels)
+    raw = np.concatenate([to_numpy(out) for out in forward(net, data, chunk=chunk)])
+    same_length(dataset=raw, labels=labels)
+    found = np.unique(labels)
+    classes = np.array([0, 1]) if set(found.tolist()) <= {0, 1} else found
+    return Scored(
+        labels, decisions(raw, classes, probability=probability), groups, scores(raw, probability=probability)
+    )
+
+
+def arrays_of(dataset: Any) -> list[Any] | None:
+    """Return the arrays of an ArrayDataset, or None for anything that cannot be gathered batch by batch."""
+    if type(dataset) is not mx.gluon.data.ArrayDataset:
+        return None
+    arrays = getattr(dataset, "_data", None)
+    if not arrays or len(arrays) < 2:  # with one array Gluon yields bare batches: leave that to Gluon
+        return None
+    plain = all(
+        isinstance(a, mx.nd.NDArray)
+        or (isinstance(a, np.ndarray) and a.dtype.name in _ZERO_COPY and a.dtype.isnative)
+        for a in arrays
+    )
+    return list(arrays) if plain else None
+
+
+def _read_beside(dataset: Any, labels: Any, groups: Any) -> tuple[Any, Any]:
+    """Read labels and groups out of a dataset's samples, where they were not given."""
+    if labels is not None and groups is not None:
+        return labels, groups
+    columns: list[list[np.ndarray]] = [[], []]
+    for batch in mx.gluon.data.DataLoader(dataset, 256):
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise InputError("'dataset' must yield (data, label, group); got samples without a label. Pass labels=.")
+        for column, part in zip(columns, batch[1:3]):
+            column.append(to_numpy(part))
+    read = [np.concatenate(column) if column else None for column in columns]
+    return (read[0] if labels is None else labels), (read[1] if groups is None else groups)

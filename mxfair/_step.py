@@ -41,15 +41,16 @@ class PlainStep:
     def __init__(self, net: Any, loss: Any, trainer: Any) -> None:
         self.net, self.loss, self.trainer = net, loss, trainer
 
-    def __call__(self, data: Any, label: Any) -> Any:
+    def __call__(self, data: Any, label: Any, batch_size: int) -> Any:
         with mx.autograd.record():
             value = self.loss(self.net(data), label)
         value.backward()
-        self.trainer.step(data.shape[0])
+        self.trainer.step(batch_size)
         return value
 
-    def close(self) -> None:
-        """Do nothing: the trainer holds all state."""
+    def current(self) -> bool:
+        """Tell that the step reads net and trainer anew each time."""
+        return True
 
 
 class GraphStep:
@@ -67,27 +68,37 @@ class GraphStep:
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
         self._flat = _Flat(self._params, trainer)
         self._call, self._cells = _cached_op(graph, sources)
+        self._ones: dict[int, Any] = {}
         self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
+        self._fed = [(s, array) for s, array in zip(sources, self._arguments) if array is not None]
 
-    def __call__(self, data: Any, label: Any) -> Any:
+    def __call__(self, data: Any, label: Any, batch_size: int) -> Any:
         arguments = self._arguments
         arguments[self._cells[0]], arguments[self._cells[1]] = data, label
         with mx.autograd.record():
             value = self._call(*arguments)
-        value.backward()
-        self._flat.update(data.shape[0])
+        ones = self._ones.get(batch_size)
+        if ones is None:  # what backward() would make anew in each step
+            ones = self._ones[batch_size] = mx.nd.ones_like(value)
+        mx.autograd.backward([value], [ones])
+        self._flat.update(batch_size)
         return value
 
-    def close(self) -> None:
-        """Hand the optimizer's state back to the trainer."""
-        self._flat.close()
+    def current(self) -> bool:
+        """Tell whether parameters, optimizer and what is trained are still those the graph was made for."""
+        return (
+            self.trainer.optimizer is self._flat.optimizer
+            and all(parameter._data[0] is array for parameter, array in self._fed)
+            and [p for p in self.trainer._params if p.grad_req != "null"] == self._params
+            and _updated_alike(self._params)
+        )
 
 
 class _Flat:
     """All parameters, gradients and optimizer states of a trainer as views of flat arrays."""
 
     def __init__(self, params: list[Any], trainer: Any) -> None:
-        self._trainer, self._optimizer = trainer, trainer.optimizer
+        self._trainer, self.optimizer = trainer, trainer.optimizer
         self._places = [trainer._param2idx[parameter.name] for parameter in params]
         ctx = params[0].list_ctx()[0]
         self._shapes = [parameter.shape for parameter in params]
@@ -96,9 +107,9 @@ class _Flat:
         states = trainer._updaters[0].states
         old = [states.get(place) for place in self._places]
         self._weight, self._grad = mx.nd.zeros(total, ctx=ctx), mx.nd.zeros(total, ctx=ctx)
-        self._state = self._optimizer.create_state_multi_precision(self._places[0], self._weight)
+        self._state = self.optimizer.create_state_multi_precision(self._places[0], self._weight)
         if any(state is not None for state in old):
-            _copy_states(self._cut_state(), old, self._optimizer, self._places, params)
+            _copy_states(self._cut_state(), old, self.optimizer, self._places, params)
         for parameter, weight, grad in zip(params, self._cut(self._weight), self._cut(self._grad)):
             weight[:] = parameter.data()
             parameter._data, parameter._grad = [weight], [grad]
@@ -108,14 +119,10 @@ class _Flat:
             trainer._updaters[0].states_synced[place] = True
 
     def update(self, batch_size: int) -> None:
-        self._optimizer.rescale_grad = self._trainer._scale / batch_size
-        self._optimizer.update_multi_precision(self._places[0], self._weight, self._grad, self._state)
-
-    def close(self) -> None:
-        """Count for every parameter the updates that were counted for the first."""
-        counts = self._optimizer._index_update_count
-        for place in self._places[1:]:
-            counts[place] = counts.get(self._places[0], self._optimizer.begin_num_update)
+        self.optimizer.rescale_grad = self._trainer._scale / batch_size
+        self.optimizer.update_multi_precision(self._places[0], self._weight, self._grad, self._state)
+        counts = self.optimizer._index_update_count  # the trainer counts every parameter's updates
+        counts.update(dict.fromkeys(self._places, counts[self._places[0]]))
 
     def _cut(self, flat: Any) -> list[Any]:
         views, start = [], 0
@@ -146,6 +153,8 @@ def _check_blocks(net: Any, loss: Any) -> None:
 
 def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
     """Return the parameters to update, after checking that one flat update is the same as the trainer's."""
+    if type(trainer) is not mx.gluon.Trainer:
+        raise UnsupportedError(f"{type(trainer).__name__} may update in its own way")
     params = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
     own = net.collect_params()
     if not params or any(p.name not in own or own[p.name] is not p for p in params):
@@ -161,14 +170,19 @@ def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
     if trainer._kvstore is not None or hasattr(trainer, "_amp_loss_scaler"):
         raise UnsupportedError("the trainer uses a key-value store or mixed precision")
     optimizer = trainer.optimizer
-    if type(optimizer).__name__ not in _ELEMENTWISE or optimizer.multi_precision:
+    if type(optimizer) not in [getattr(mx.optimizer, name) for name in _ELEMENTWISE] or optimizer.multi_precision:
         raise UnsupportedError(f"{type(optimizer).__name__} does not treat every weight by itself")
-    if len({(p.lr_mult, p.wd_mult) for p in params}) > 1 or optimizer.lr_mult or optimizer.wd_mult:
+    if not _updated_alike(params) or optimizer.lr_mult or optimizer.wd_mult:
         raise UnsupportedError("parameters have different lr_mult or wd_mult")
+    optimizer._set_current_context(trainer._contexts[0].device_id)  # updates are counted by device
     counts = {optimizer._index_update_count.get(trainer._param2idx[p.name]) for p in params}
     if len(counts) > 1:
         raise UnsupportedError("parameters have been updated a different number of times")
     return params
+
+
+def _updated_alike(params: list[Any]) -> bool:
+    return len({(p.grad_req, p.lr_mult, p.wd_mult) for p in params}) == 1
 
 
 def _trace(net: Any, loss: Any) -> tuple[Any, list[Any]]:

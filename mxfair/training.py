@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import warnings
@@ -290,6 +291,9 @@ def fit(
     True
     """
     positive_integer(epochs, "epochs")
+    if not isinstance(callbacks, Iterable):
+        raise InputTypeError(f"'callbacks' must be a list of Callback objects; got {callbacks!r}.")
+    callbacks = list(callbacks)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise InputTypeError(f"'callbacks' must hold Callback objects; got {callback!r}.")
@@ -300,16 +304,14 @@ def fit(
     loop = _Loop(state, hooks, hybridize)
     for hook in hooks:
         hook.on_train_begin(state)
-    try:
+    with contextlib.ExitStack() as endings:
+        for hook in reversed(hooks):  # last in, first out: they end in order, each of them even where one raises
+            endings.callback(hook.on_train_end, state)
         for epoch in range(epochs):
             state.epoch = epoch
             loop.epoch()
             if state.stop:
                 break
-    finally:
-        loop.close()
-        for hook in hooks:
-            hook.on_train_end(state)
     return state.history
 
 
@@ -342,37 +344,41 @@ class _Loop:
     def _train_on(self, batch: Any) -> Any:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise InputError("'loader' must yield (data, label) or (data, label, group); got a batch without a label.")
+        for item in batch[:2]:
+            if not isinstance(item, mx.nd.NDArray):
+                raise InputTypeError(
+                    f"'loader' must yield data and label as NDArrays; got {type(item).__name__}. "
+                    "Use mxfair.data.DataLoader, or a hand-written loop for a net with several inputs."
+                )
         data, label = batch[0].as_in_context(self._ctx), batch[1].as_in_context(self._ctx)
-        if self._step is None:
+        if self._step is None or not self._step.current():
             state = self.state
+            with mx.autograd.pause(train_mode=False):
+                shape = state.loss(state.net(data), label).shape
+            if shape != (data.shape[0],):
+                raise InputError(
+                    f"'loss' must return one value per sample, shape ({data.shape[0]},); got {shape}. "
+                    "Do not average over the batch: Trainer.step divides by its size."
+                )
             self._step, reason = _step.make_step(
                 state.net, state.loss, state.trainer, (data, label), hybridize=self._hybridize
             )
             if reason.startswith("tracing failed"):
                 warnings.warn(f"fit runs the plain, slower loop: {reason}", RuntimeWarning, stacklevel=5)
-        value = self._step(data, label)
-        if value.shape != (data.shape[0],):
-            raise InputError(
-                f"'loss' must return one value per sample, shape ({data.shape[0]},); got {value.shape}. "
-                "Do not average over the batch: Trainer.step divides by its size."
-            )
-        return value
+        return self._step(data, label, data.shape[0])
 
     def _mean(self, losses: list[Any]) -> float:
         """Return the mean loss over the samples, waiting for the epoch's computations and raising their errors."""
         if not losses:
             raise InputError("'loader' must yield at least one batch; got none.")
-        mean = float(np.concatenate([value.asnumpy() for value in losses]).mean(dtype=np.float64))
+        parts = [mx.nd.concat(*losses[i : i + QUEUE], dim=0).asnumpy() for i in range(0, len(losses), QUEUE)]
+        mean = float(np.concatenate(parts).mean(dtype=np.float64))
         if not np.isfinite(mean):
             raise FloatingPointError(
                 f"The loss of epoch {self.state.epoch} is {mean}: training has diverged. Lower the learning rate, or "
                 "look for missing or unscaled features."
             )
         return mean
-
-    def close(self) -> None:
-        if self._step is not None:
-            self._step.close()
 
 
 def _someone_watches() -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
+from mxfair._inference import arrays_of
 from mxfair._validation import InputError, generator, positive_integer, same_length, to_numpy
 from mxfair.criterion import Criterion
 from mxfair.data.controller import Controller
@@ -22,8 +23,6 @@ __all__ = ["DataLoader", "FairDataLoader"]
 #: Batches gathered at once, and the most bytes of one such block.
 BLOCK_BATCHES = 64
 BLOCK_BYTES = 32 * 2**20
-#: NumPy types that MXNet takes over without a copy.
-_ZERO_COPY = ("float16", "float32", "float64", "uint8", "int8", "int32", "int64")
 
 
 class _ShuffledBatches(mx.gluon.data.Sampler):
@@ -47,6 +46,19 @@ class _ShuffledBatches(mx.gluon.data.Sampler):
 
     def __len__(self) -> int:
         return -(-self._length // self._batch_size)
+
+
+class _Shuffled(mx.gluon.data.Sampler):
+    """Gluon's RandomSampler, with random numbers of its own."""
+
+    def __init__(self, length: int, seed: Any) -> None:
+        self._length, self._rng = length, generator(seed)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._rng.permutation(self._length).tolist())
+
+    def __len__(self) -> int:
+        return self._length
 
 
 class _WithGroups(mx.gluon.data.Dataset):
@@ -96,18 +108,22 @@ class DataLoader(mx.gluon.data.DataLoader):
     [(2, 2), (2, 2), (1, 2)]
     """
 
+    _worker_pool = None  # Gluon's __del__ reads it, also where __init__ has raised
+
     def __init__(
         self, dataset: Any, batch_size: int | None = None, shuffle: bool = False, *, seed: Any = None, **kwargs: Any
     ) -> None:
         if len(dataset) == 0:
             raise InputError("'dataset' must hold at least one sample; got none.")
-        plain = not any(kwargs.get(key) is not None for key in ("sampler", "batch_sampler", "last_batch"))
-        if shuffle and plain and batch_size is not None:
-            super().__init__(dataset, batch_sampler=_ShuffledBatches(len(dataset), batch_size, seed), **kwargs)
-        else:
-            super().__init__(dataset, batch_size, shuffle, **kwargs)
+        ours = shuffle and batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None
+        if ours and kwargs.get("last_batch") in (None, "keep"):
+            kwargs.update(batch_sampler=_ShuffledBatches(len(dataset), batch_size, seed), last_batch=None)
+            batch_size, shuffle = None, False
+        elif ours:
+            kwargs["sampler"], shuffle = _Shuffled(len(dataset), seed), False
+        super().__init__(dataset, batch_size, shuffle, **kwargs)
         in_process = not kwargs.get("num_workers") and not kwargs.get("pin_memory")
-        self._arrays = _arrays_of(dataset) if in_process and kwargs.get("batchify_fn") is None else None
+        self._arrays = arrays_of(dataset) if in_process and kwargs.get("batchify_fn") is None else None
 
     def __iter__(self) -> Iterator[Any]:
         if self._arrays is None:
@@ -206,7 +222,7 @@ class FairDataLoader(DataLoader):
         for key in self._REFUSED:
             if kwargs.pop(key, None):
                 raise InputError(f"'{key}' must not be given: FairBatch selects the samples. Leave it out.")
-        arrays = _arrays_of(dataset) or []
+        arrays = arrays_of(dataset) or []
         if labels is None:
             labels = _column(arrays, 1, "labels")
         dataset, groups = self._with_groups(dataset, arrays, groups)
@@ -237,20 +253,13 @@ class FairDataLoader(DataLoader):
         codes = groups.codes.astype(np.float32)
         if len(arrays) >= 2:
             return mx.gluon.data.ArrayDataset(*arrays[:2], codes), groups
+        sample = dataset[0]
+        if not isinstance(sample, (tuple, list)) or len(sample) < 2:
+            raise InputError(
+                f"'dataset' must yield (data, label); got one {type(sample).__name__} per sample. "
+                "Zip them: gluon.data.ArrayDataset(dataset, labels)."
+            )
         return _WithGroups(dataset, codes), groups
-
-
-def _arrays_of(dataset: Any) -> list[Any] | None:
-    """Return the arrays of an ArrayDataset, or None for anything that cannot be gathered batch by batch."""
-    if type(dataset) is not mx.gluon.data.ArrayDataset:
-        return None
-    arrays = getattr(dataset, "_data", None)
-    if not arrays or len(arrays) < 2:  # with one array Gluon yields bare batches: leave that to Gluon
-        return None
-    plain = all(
-        isinstance(a, mx.nd.NDArray) or (isinstance(a, np.ndarray) and a.dtype.name in _ZERO_COPY) for a in arrays
-    )
-    return list(arrays) if plain else None
 
 
 def _column(arrays: list[Any], place: int, name: str) -> np.ndarray:
@@ -277,5 +286,6 @@ def _take(array: Any, rows: np.ndarray) -> Any:
     """Gather rows as a new NDArray."""
     if isinstance(array, np.ndarray):
         return mx.nd.from_numpy(np.take(array, rows, axis=0))
+    rows = np.arange(len(array))[rows]  # Python's rules for negative and too large indices: take clips them
     index = mx.nd.array(rows, dtype="int64", ctx=array.context)
     return mx.nd.take(array, index)

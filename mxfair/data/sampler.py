@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._validation import InputError, InputTypeError, generator, numeric_labels, positive_integer, same_length
+from mxfair._validation import (
+    InputError,
+    InputTypeError,
+    generator,
+    numeric_labels,
+    one_of,
+    positive_integer,
+    same_length,
+)
 from mxfair.criterion import Criterion, criterion_named
 from mxfair.data.controller import Controller, controller_named
-from mxfair.data.signal import CallableSignal, CellStats, Signal
+from mxfair.data.signal import NEEDS, CallableSignal, CellStats, Signal
 from mxfair.groups import Groups
 
 mx: Any = import_mxnet()
@@ -134,6 +142,7 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         self.shares = self.data_shares.copy()
         self.controller = controller_named(controller)
         self.controller.bind(self.criterion, self.classes, _rows_to_one(self.data_shares[:, self._known]))
+        one_of(self.controller.need, NEEDS, "controller.need")
         self._signal = self._as_signal(signal, labels)
         self._rng = generator(seed)
         self.epoch = 0
@@ -201,6 +210,12 @@ class FairBatchSampler(mx.gluon.data.Sampler):
     def _refresh(self) -> None:
         """Measure the net and move the shares."""
         stats = self._signal.measure(self.controller.need)
+        measured = getattr(stats, self.controller.need, None)
+        if measured is None or (self.controller.need != "rates" and measured.shape != self.counts.shape):
+            raise InputError(
+                f"'signal' must measure {self.controller.need!r} for {self.counts.shape[0]} labels and "
+                f"{self.counts.shape[1]} groups; got {stats!r}. Return a CellStats with all cells."
+            )
         known = self._known
         for_controller = replace(
             stats,
@@ -278,7 +293,7 @@ class FairBatchSampler(mx.gluon.data.Sampler):
             "epoch": self.epoch,
             "shares": self.shares.tolist(),
             "history": [dict(entry) for entry in self.history],
-            "rng": self._rng.bit_generator.state,
+            "rng": _plain(self._rng.bit_generator.state),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -294,6 +309,13 @@ class FairBatchSampler(mx.gluon.data.Sampler):
             raise InputError(f"The state must be of {self.shares.shape} cells; got {shares.shape}.")
         self.epoch, self.shares, self.history = state["epoch"], shares, [dict(entry) for entry in state["history"]]
         self._rng.bit_generator.state = state["rng"]
+
+
+def _plain(state: Any) -> Any:
+    """Return a bit generator's state with lists for the arrays that some kinds hold."""
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return state.tolist() if isinstance(state, (np.ndarray, np.integer)) else state
 
 
 def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,115 @@
+"""The folder that `mxfair train` writes and `mxfair predict` reads: nets as .params, everything else as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxfair._validation import InputError, one_of
+from mxfair.preprocessing import TabularEncoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["check_target", "load_model", "predictions", "save_model", "written_whole"]
+
+_SCHEMA = "mxfair.model/1"
+_FILE = "model.json"
+
+
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that must not be replaced, before any work is done."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out must be a folder; '{out}' is a file. Choose another name.")
+    if out.is_dir() and any(out.iterdir()):
+        if not overwrite:
+            raise InputError(
+                f"--out must be a new or empty folder; '{out}' has files. Add --overwrite or choose another."
+            )
+        if not (out / _FILE).is_file():
+            raise InputError(
+                f"--overwrite replaces only what mxfair train wrote; '{out}' holds other files. Choose another."
+            )
+    parent = out.absolute().parent
+    if not parent.is_dir() and not _can_make(parent):
+        raise InputError(f"--out must be in a folder that can be written; '{parent}' cannot be made. Choose another.")
+    if parent.is_dir() and not os.access(parent, os.W_OK):
+        raise InputError(f"--out must be in a folder that can be written; '{parent}' is not. Choose another.")
+
+
+def _can_make(folder: Path) -> bool:
+    existing = next(p for p in [folder, *folder.parents] if p.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
+
+
+@contextlib.contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `out` at the end, and vanishes if anything fails."""
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        folder.chmod(0o755)
+        yield folder
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent)) if out.exists() else None
+        if old is not None:
+            os.replace(out, old)
+        os.replace(folder, out)
+        if old is not None:
+            shutil.rmtree(old)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save_model(folder: Path, nets: dict[str, Any], encoder: TabularEncoder, description: dict[str, Any]) -> None:
+    """Write nets (one .params file each) and how to feed them."""
+    for name, net in nets.items():
+        net.save_parameters(str(folder / f"{name}.params"))
+    state = {"schema": _SCHEMA, **description, "models": list(nets), "encoder": encoder.to_dict()}
+    (folder / _FILE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dict[str, Any]]:
+    """Return a net, its encoder and its description; `name` None means the last one, the fair net."""
+    from mxfair import net as nets
+
+    if not (folder / _FILE).is_file():
+        raise InputError(f"'{folder}' must be a folder that mxfair train wrote; it has no {_FILE}. Check the path.")
+    try:
+        state = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        if state.get("schema") != _SCHEMA:
+            raise InputError(f"'{folder / _FILE}' must have the schema {_SCHEMA!r}; got {state.get('schema')!r}.")
+        encoder = TabularEncoder.from_dict(state["encoder"])
+        name = one_of(name or state["models"][-1], state["models"], "--model")
+        net = nets.make(state["net"], len(encoder.get_feature_names_out()), state["n_outputs"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"'{folder / _FILE}' is damaged ({type(error).__name__}). Train the model again.") from error
+    params = folder / f"{name}.params"
+    try:
+        net.load_parameters(str(params))
+    except Exception as error:  # mxnet raises MXNetError, AssertionError or OSError, depending on the damage
+        raise InputError(f"'{params}' is missing or damaged. Train the model again.") from error
+    return net, encoder, state
+
+
+def predictions(scores: np.ndarray, classes: list[Any], prefix: str = "") -> pd.DataFrame:
+    """Return scores and decisions as columns; two classes have one score, that of the positive class."""
+    import pandas as pd
+
+    if scores.ndim == 1:
+        places = (scores > 0.5).astype(np.int64)
+        columns = {f"{prefix}score": scores}
+    else:
+        places = scores.argmax(axis=1)
+        columns = {f"{prefix}score[{c}]": scores[:, i] for i, c in enumerate(classes)}
+    return pd.DataFrame({**columns, f"{prefix}prediction": np.array(classes, dtype=object)[places]})

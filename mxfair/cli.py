@@ -1,0 +1,111 @@
+"""The command line: ``mxfair train`` and ``mxfair predict``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+import mxfair
+from mxfair._validation import InputError, InputTypeError
+from mxfair.criterion import CRITERIA
+
+__all__ = ["main"]
+
+# Small nets on shared cores run faster and far steadier with one thread; a user's own setting is kept.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _explained(command: Callable[..., None]) -> Callable[..., None]:
+    """Show what is wrong with the input as one sentence with exit code 2; anything else is a defect of mxfair."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (InputError, InputTypeError) as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+        except (FloatingPointError, ImportError) as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(mxfair.__version__)
+def main() -> None:
+    """Measure and mitigate unfairness in models trained with Apache MXNet Gluon."""
+
+
+@main.command()
+@click.option(
+    "--data", required=True, metavar="NAME|FILE", help="adult, german_credit, zafar, or a .csv or .parquet file."
+)
+@click.option("--label", metavar="COLUMN", help="The column to predict (files only).")
+@click.option(
+    "--positive", metavar="VALUE", help="The label value that counts as positive (files with two text labels)."
+)
+@click.option(
+    "--group", "groups", multiple=True, metavar="COLUMN", help="A sensitive column; repeat it to cross several."
+)
+@click.option("--exclude", multiple=True, metavar="COLUMN", help="A column not to train on; repeatable.")
+@click.option(
+    "--criterion",
+    default="equalized_odds",
+    show_default=True,
+    metavar="NAME",
+    help=f"What should be equal: {', '.join(CRITERIA)}.",
+)
+@click.option(
+    "--controller",
+    default="proportional",
+    show_default=True,
+    metavar="NAME",
+    help="How FairBatch moves shares: proportional, or paper (the published rule).",
+)
+@click.option("--net", "net_name", default="logistic", show_default=True, metavar="NAME", help="logistic or mlp.")
+@click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1))
+@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
+@click.option("--learning-rate", default=0.001, show_default=True, type=click.FloatRange(min=0, min_open=True))
+@click.option("--test-size", default=0.3, show_default=True, type=float, help="Where no split was published.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0, max=2**31 - 1))
+@click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder for report and nets."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier result in DIR.")
+@_explained
+def train(**options: Any) -> None:
+    """Train a plain and a FairBatch net from the same start, and report what changed for whom.
+
+    DIR then holds report.html, metrics.json, predictions.csv (test rows), the two nets and model.json, from which
+    `mxfair predict` works.
+    """
+    from mxfair import _main_job
+
+    _main_job.run(_main_job.Options(**options))
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("file", metavar="FILE")
+@click.option("--model", metavar="NAME", help="fairbatch (default) or plain.")
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write there instead of to the terminal.")
+@_explained
+def predict(folder: Path, file: str, model: str | None, out: Path | None) -> None:
+    """Score the rows of FILE (.csv or .parquet) with a net that `mxfair train` wrote to DIR."""
+    from mxfair import _main_job
+
+    text = _main_job.predict(folder, file, model)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        from mxfair.report._files import write_text
+
+        write_text(out, text)
