@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mxfair" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
-PARQUET = ["pyarrow>=10"]
+PARQUET = ["pyarrow>=10,<25"]  # later ones need NumPy 2
 TEST = ["pytest>=7.4", *PARQUET]
 
 setup(

@@ -154,8 +154,7 @@ def arrays_of(dataset: Any) -> list[Any] | None:
     if not arrays or len(arrays) < 2:  # with one array Gluon yields bare batches: leave that to Gluon
         return None
     plain = all(
-        isinstance(a, mx.nd.NDArray)
-        or (isinstance(a, np.ndarray) and a.dtype.name in _ZERO_COPY and a.dtype.isnative)
+        isinstance(a, mx.nd.NDArray) or (isinstance(a, np.ndarray) and a.dtype.name in _ZERO_COPY and a.dtype.isnative)
         for a in arrays
     )
     return list(arrays) if plain else None

@@ -72,18 +72,19 @@ def run(options: Options) -> None:
     )
     encoder = TabularEncoder().fit(task.train.frame)
     X, X_test = encoder.transform(task.train.frame), encoder.transform(task.test.frame)
+    setup = _set_up(options, task, X)
     console.print(
-        f"{task.name}: {len(X):,} training and {len(X_test):,} test rows (split {task.split}), {X.shape[1]} features; "
+        f"{task.name}: {len(X):,} training and {len(X_test):,} test rows, {X.shape[1]} features, "
         f"groups by {task.train.groups.name}",
         highlight=False,
     )
-    trained = _train_both(options, task, X)
-    test_scores = {name: _scores(model, X_test) for name, (model, _) in trained.items()}
-    result = _report(options, task, test_scores, {name: history for name, (_, history) in trained.items()})
+    histories = _train(options, setup)
+    test_scores = {name: _scores(model, X_test) for name, model in setup.models.items()}
+    result = _report(options, task, test_scores, histories)
     with _model_dir.written_whole(options.out) as folder:
         _model_dir.save_model(
             folder,
-            {name: model for name, (model, _) in trained.items()},
+            setup.models,
             encoder,
             {
                 "net": options.net_name,
@@ -104,22 +105,29 @@ def run(options: Options) -> None:
     )
 
 
-def _train_both(options: Options, task: Task, X: np.ndarray) -> dict[str, tuple[Any, training.History]]:
-    """Train both nets; the fair one starts from the plain one's initial weights."""
+@dataclass(frozen=True)
+class _Setup:
+    """Two nets with the same weights, their loaders, and the loss."""
+
+    models: dict[str, Any]
+    loaders: dict[str, Any]
+    loss: Any
+
+
+def _set_up(options: Options, task: Task, X: np.ndarray) -> _Setup:
+    """Make nets and loaders; labels, groups and the batch size are checked here, before anything is trained."""
     part = task.train
-    labels = part.labels.astype(np.float32)
-    loss: Any = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss()
-    if task.n_outputs > 1:
-        loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
-    dataset = mx.gluon.data.ArrayDataset(X, labels, part.groups.codes.astype(np.float32))
+    loss_type = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss if task.n_outputs == 1 else mx.gluon.loss.SoftmaxCELoss
+    loss = loss_type()
     mx.random.seed(options.seed)
     models = {name: net.make(options.net_name, X.shape[1], task.n_outputs) for name in (PLAIN, FAIR)}
     models[PLAIN].initialize(mx.init.Xavier())
     models[FAIR].initialize()
     for to, start in zip(models[FAIR].collect_params().values(), models[PLAIN].collect_params().values()):
         to.set_data(start.data())
+    dataset = mx.gluon.data.ArrayDataset(X, part.labels.astype(np.float32), part.groups.codes.astype(np.float32))
     loaders = {
-        # The fair one first: it checks labels, groups and the batch size before anything is trained.
+        PLAIN: DataLoader(dataset, options.batch_size, shuffle=True, seed=options.seed),
         FAIR: FairDataLoader(
             dataset,
             options.batch_size,
@@ -130,14 +138,18 @@ def _train_both(options: Options, task: Task, X: np.ndarray) -> dict[str, tuple[
             controller=options.controller,
             seed=options.seed,
         ),
-        PLAIN: DataLoader(dataset, options.batch_size, shuffle=True, seed=options.seed),
     }
-    trained = {}
-    for name, model in models.items():
+    return _Setup(models, loaders, loss)
+
+
+def _train(options: Options, setup: _Setup) -> dict[str, training.History]:
+    histories = {}
+    for name, model in setup.models.items():
         trainer = mx.gluon.Trainer(model.collect_params(), "adam", {"learning_rate": options.learning_rate})
-        history = training.fit(model, loaders[name], loss, trainer, options.epochs, progress=f"{TITLES[name]:<9}")
-        trained[name] = (model, history)
-    return trained
+        histories[name] = training.fit(
+            model, setup.loaders[name], setup.loss, trainer, options.epochs, progress=f"{TITLES[name]:<9}"
+        )
+    return histories
 
 
 def _scores(model: Any, X: np.ndarray) -> np.ndarray:
@@ -170,7 +182,8 @@ def _report(
                 if len(task.classes) == 2
                 else f"classes: {', '.join(map(str, task.classes))}"
             ),
-            "split": task.split,
+            "split": "test",
+            "how it was split": task.split,
             "training rows": len(task.train.labels),
             "test rows": len(part.labels),
             "excluded columns": ", ".join(options.exclude) or "none",

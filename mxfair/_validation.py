@@ -6,6 +6,7 @@ Every message reads ``{what} must {rule}; got {value}. {what to do}.`` Errors ca
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,12 +27,22 @@ def to_numpy(values: Any) -> np.ndarray:
     """Return `values` as a NumPy array; NDArrays are copied to the host here and nowhere else.
 
     ``numpy.asarray(NDArray)`` must never be called: it takes half a minute or raises, depending on the NumPy version.
+    A list keeps the types of its items where NumPy would turn them all into text: NaN beside text stays NaN.
     """
     if hasattr(values, "asnumpy"):
         return values.asnumpy()
     if hasattr(values, "to_numpy"):
         return values.to_numpy()
-    return np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):
+        return values.astype(object).filled(None) if np.ma.is_masked(values) else values.data
+    types = set(map(type, values)) if isinstance(values, (list, tuple)) else set()
+    if any(hasattr(kind, "asnumpy") for kind in types):
+        values = [to_numpy(value) for value in values]
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"Values must be one per sample; got rows of several lengths ({error}). Pad or cut them.") from error
+    return np.asarray(values, dtype=object) if array.dtype.kind == "U" and types - {str} else array
 
 
 def vector(values: Any, name: str, *, hint: str = "Pass one value per sample") -> np.ndarray:
@@ -57,6 +68,39 @@ def missing(array: np.ndarray) -> np.ndarray:
     return np.zeros(array.shape, dtype=bool)
 
 
+def numbers(values: Any, name: str) -> np.ndarray:
+    """Return `values` as a 1-D array of float64, NaN where missing."""
+    array = vector(values, name)
+    absent = missing(array)
+    result = np.full(len(array), np.nan)
+    try:
+        if array.dtype.kind in "mM":
+            raise TypeError("dates are not numbers")
+        result[~absent] = array[~absent].astype(float)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"'{name}' must be numbers; got something else ({error}). Convert the column first."
+        ) from error
+    return result
+
+
+def one_type(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an object array (a column of a mixed data frame, say) in the type that its values have in common."""
+    if array.dtype.kind != "O":
+        return array
+    values = array.tolist()
+    with contextlib.suppress(ValueError):  # of several lengths
+        typed = np.array(values)
+        if typed.ndim == 1 and typed.dtype.kind in "biufU":
+            if typed.dtype.kind == "U" and not all(isinstance(value, str) for value in values):
+                kinds = " and ".join(sorted({type(value).__name__ for value in values}))
+                raise InputTypeError(
+                    f"'{name}' must be of one type; got {kinds}. Convert them first, for instance all to text."
+                )
+            return typed
+    return array
+
+
 def labels_vector(labels: Any, name: str = "labels") -> np.ndarray:
     """Return class labels as a 1-D array without missing values."""
     array = vector(labels, name)
@@ -68,7 +112,7 @@ def labels_vector(labels: Any, name: str = "labels") -> np.ndarray:
             f"'{name}' must not be missing; got {int(bad.sum())} missing values, the first at row "
             f"{int(np.flatnonzero(bad)[0])}. Remove these samples or label them."
         )
-    return array
+    return one_type(array, name)
 
 
 def numeric_labels(labels: Any, name: str = "labels") -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -27,7 +28,10 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module="mxnet")
+                warnings.showwarning = _note
+                command(*args, **kwargs)
         except (InputError, InputTypeError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(2)
@@ -36,6 +40,11 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
             sys.exit(1)
 
     return run
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Show a warning as one line."""
+    click.echo(f"Note: {message}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

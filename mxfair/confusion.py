@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, labels_vector, missing, same_length, to_numpy, vector
+from mxfair._validation import InputError, labels_vector, missing, numbers, one_type, same_length, to_numpy, vector
 from mxfair.groups import Groups
 
 __all__ = ["GroupConfusion"]
@@ -58,7 +58,14 @@ class GroupConfusion:
         name: str = "group",
     ) -> None:
         self.groups = tuple(str(g) for g in groups)
-        self.classes = np.asarray(classes)
+        self.classes = one_type(vector(classes, "classes", hint="Name each class once"), "classes")
+        if len(set(self.groups)) < len(self.groups):
+            raise InputError(f"'groups' must name each group once; got {', '.join(self.groups)}. Rename one.")
+        if len(self.classes) == 0 or not (self.classes[:-1] < self.classes[1:]).all():
+            raise InputError(
+                f"'classes' must be sorted, each once; got {self.classes[:10].tolist()}. "
+                "Sort them; a criterion's 'positive' tells which one counts as positive."
+            )
         shape = (len(self.groups), len(self.classes), len(self.classes))
         self.counts = np.zeros(shape) if counts is None else np.array(counts, dtype=float)
         if self.counts.shape != shape:
@@ -119,15 +126,16 @@ class GroupConfusion:
         """
         labels, preds = labels_vector(labels), to_numpy(preds)
         codes = self._codes(groups)
-        weight = None if sample_weight is None else vector(sample_weight, "sample_weight").astype(float)
+        weight = None if sample_weight is None else numbers(sample_weight, "sample_weight")
+        preds = preds if preds.ndim == 2 and preds.shape[1] > 1 else _decisions(preds)
         same_length(labels=labels, preds=preds, groups=codes, sample_weight=weight)
         if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
             raise InputError("'sample_weight' must be finite and not negative. Check the weights.")
         rows = self._index(labels, "labels") + codes * len(self.classes)
-        if preds.ndim == 2 and preds.shape[1] > 1:
+        if preds.ndim == 2:
             self._add_soft(rows, preds, weight)
         else:
-            self._add_hard(rows, self._index(_decisions(preds), "preds"), weight)
+            self._add_hard(rows, self._index(preds, "preds"), weight)
         return self
 
     def _add_hard(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray | None) -> None:
@@ -167,13 +175,15 @@ class GroupConfusion:
         if _are_small_codes(self.classes) and values.dtype.kind in "iub":
             place = values.astype(np.int64, copy=False)
             wrong = (place < 0) | (place >= len(self.classes)) if place.dtype.kind == "i" else None
+        elif (self.classes.dtype.kind == "U") != (values.dtype.kind == "U"):  # text and numbers do not compare
+            place, wrong = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
         else:
             place = np.minimum(np.searchsorted(self.classes, values), len(self.classes) - 1)
             wrong = self.classes[place] != values
         if wrong is not None and wrong.any():
-            shown = ", ".join(str(c) for c in self.classes[:10].tolist())
+            shown = ", ".join(repr(c) for c in self.classes[:10].tolist())
             raise InputError(
-                f"'{name}' must be among the classes {shown}; got {values[np.flatnonzero(wrong)[0]]!r}. "
+                f"'{name}' must be among the classes {shown}; got {values[np.flatnonzero(wrong)[0]].item()!r}. "
                 "Pass decisions, not scores, in the values of the labels."
             )
         return place
@@ -247,7 +257,7 @@ def _decisions(preds: np.ndarray) -> np.ndarray:
     preds = vector(preds, "preds")
     if missing(preds).any():
         raise InputError("'preds' must not be missing; got NaN. A net whose loss diverged predicts NaN.")
-    return preds
+    return one_type(preds, "preds")
 
 
 def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
@@ -256,7 +266,21 @@ def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
         width = preds.shape[1]
         found = np.unique(labels)
         return found if len(found) == width else np.arange(width)
-    found = np.unique(np.concatenate([np.unique(labels), np.unique(_decisions(preds))]))
+    true, decided = np.unique(labels), np.unique(_decisions(preds))
+    if _fractional(true) > MAX_FRACTIONS:
+        raise InputError(
+            f"'labels' must be classes; got {_fractional(true)} different decimal numbers. Cut a continuous target."
+        )
+    if _fractional(decided) > _fractional(np.intersect1d(true, decided)):
+        raise InputError(
+            f"'preds' must be decisions in the values of the labels; got {_first_fraction(decided)}. "
+            "Threshold scores first, or pass one column of probabilities per class."
+        )
+    if (true.dtype.kind == "U") != (decided.dtype.kind == "U"):
+        raise InputError(
+            f"'labels' and 'preds' must be of one type; got {true[0].item()!r} and {decided[0].item()!r}. Convert one of them."
+        )
+    found = np.unique(np.concatenate([true, decided]))
     if found.dtype.kind in "biuf" and set(found.tolist()) <= {0, 1}:
         return np.array([0, 1])
     return found

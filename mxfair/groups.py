@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, InputTypeError, missing, positive_integer, same_length, to_numpy, vector
+from mxfair._validation import (
+    InputError,
+    InputTypeError,
+    missing,
+    numbers,
+    positive_integer,
+    same_length,
+    to_numpy,
+    vector,
+)
 
 __all__ = ["Groups"]
 
@@ -24,8 +33,8 @@ class Groups:
     ----------
     values : array of shape (n_samples,) or (n_samples, n_attributes), Series, DataFrame, mapping, NDArray or Groups
         One attribute, or several: several are crossed, so that each combination that occurs is a group of its own.
-        ``None``, NaN and NaT are missing: their samples form the group "unknown", which tables show and gaps between
-        groups leave out. A sample of which one attribute is missing is unknown in the crossing.
+        ``None``, NaN, NaT and the text "unknown" are missing: their samples form the group "unknown", which tables show
+        and gaps between groups leave out. A sample of which one attribute is missing is unknown in the crossing.
     name : str, optional
         Name of the attribute, for tables and plots. Default: the column names, joined by " x ", or "group".
 
@@ -70,8 +79,8 @@ class Groups:
             self.name = name or values.name
             return
         columns = _columns(values)
-        same_length(**{str(key): column for key, column in columns.items()})
         encoded = [_encode(column, str(key)) for key, column in columns.items()]
+        same_length(**{str(key): codes for key, (codes, _) in zip(columns, encoded)})
         codes, levels = encoded[0] if len(encoded) == 1 else _cross(encoded)
         if len(codes) == 0:
             raise InputError("'groups' must hold at least one sample; got none. Pass one group per sample.")
@@ -84,6 +93,9 @@ class Groups:
         self.codes = np.ascontiguousarray(codes, dtype=np.int64)
         self.codes.setflags(write=False)
         self.names = (*levels, *(["unknown"] if has_unknown else []))
+        if len(set(self.names)) < len(self.names):
+            repeated = next(n for n in self.names if self.names.count(n) > 1)
+            raise InputError(f"Group names must differ; got {repeated!r} more than once. Rename one of the levels.")
         self.known = np.arange(len(self.names)) < len(levels)
         self.name = name
 
@@ -115,7 +127,7 @@ class Groups:
         if array.dtype.kind not in "iub" or (len(array) and not 0 <= array.min() <= array.max() < len(names)):
             raise InputError(f"'codes' must be whole numbers from 0 to {len(names) - 1}, one per sample.")
         self = cls.__new__(cls)
-        self._set(array, [str(n) for n in (names[:-1] if unknown else names)], unknown, name)
+        self._set(array.copy(), [str(n) for n in (names[:-1] if unknown else names)], unknown, name)
         return self
 
     @classmethod
@@ -127,8 +139,8 @@ class Groups:
         values : array of float, shape (n_samples,)
             The attribute, in its own unit; NaN becomes "unknown".
         bins : int or sequence of float, default=4
-            Number of bins with about equal counts (quantiles), or the inner cut points: a value equal to a cut point
-            belongs to the bin below it.
+            Number of bins with about equal counts (quantiles; fewer where values repeat), or the inner cut points: a
+            value equal to a cut point belongs to the bin below it.
         name : str, default="group"
             Name of the attribute.
 
@@ -141,16 +153,16 @@ class Groups:
         >>> Groups.binned([18, 25, 40, 71], bins=[25, 60], name="age")
         Groups(age: <= 25 2, 25 to 60 1, > 60 1)
         """
-        array = vector(values, name).astype(float)
+        array = numbers(values, name)
         absent = np.isnan(array)
         if isinstance(bins, (int, np.integer)):
             count = positive_integer(bins, "bins", minimum=2)
-            cuts = np.unique(np.quantile(array[~absent], np.arange(1, count) / count)) if (~absent).any() else []
+            cuts = _quantiles(np.sort(array[np.isfinite(array)]), count)
         else:
-            cuts = np.asarray(bins, dtype=float)
-        if len(cuts) == 0 or np.any(np.diff(cuts) <= 0):
+            cuts = numbers(bins, "bins")
+        if len(cuts) == 0 or not np.isfinite(cuts).all() or np.any(np.diff(cuts) <= 0):
             raise InputError("'bins' must give increasing cut points; got none or unsorted ones. Give, e.g., [25, 60].")
-        text = [f"{cut:g}" for cut in cuts]
+        text = _distinct_text(cuts)
         levels = [f"<= {text[0]}", *(f"{a} to {b}" for a, b in zip(text, text[1:])), f"> {text[-1]}"]
         codes = np.searchsorted(cuts, array, side="left")
         codes[absent] = len(levels)
@@ -185,9 +197,10 @@ class Groups:
         >>> Groups(["a", "b", "b"]).take([1, 2])
         Groups(group: a 0, b 2)
         """
-        return Groups.from_codes(
-            self.codes[np.asarray(indices)], self.names, unknown=not self.known.all(), name=self.name
-        )
+        places = to_numpy(indices)
+        if places.size == 0 or places.dtype.kind == "f":  # an empty list, an NDArray
+            places = places.astype(np.int64)
+        return Groups.from_codes(self.codes[places], self.names, unknown=not self.known.all(), name=self.name)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -220,6 +233,8 @@ def _columns(values: Any) -> dict[Any, Any]:
         columns = dict(values)
     elif hasattr(values, "columns") and hasattr(values, "iloc"):  # a data frame
         columns = {key: values.iloc[:, i] for i, key in enumerate(values.columns)}
+        if len(columns) < len(values.columns):
+            raise InputError(f"'groups' must have columns of different names; got {list(values.columns)}. Rename one.")
     elif hasattr(values, "categories") and hasattr(values, "codes"):  # a pandas Categorical
         columns = {"group": values}
     elif hasattr(values, "iloc"):
@@ -246,44 +261,64 @@ def _encode(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
     if hasattr(categories, "categories") and hasattr(categories, "codes"):  # categorical: encoded already
         codes, levels = np.asarray(categories.codes, dtype=np.int64), np.asarray(categories.categories)
         used = np.bincount(codes[codes >= 0], minlength=len(levels)) > 0
-        renumber = np.where(used, np.cumsum(used) - 1, -1)
-        return np.where(codes >= 0, renumber[codes], -1), [_text(v) for v in levels[used]]
+        return _named(codes, [_text(v) if occurs else None for v, occurs in zip(levels, used)])
     array = vector(column, name, hint="Pass one group per sample")
-    if array.dtype.kind == "f":
-        distinct = np.unique(array[~missing(array)])
-        if len(distinct) > MAX_FLOAT_GROUPS:
-            raise InputError(
-                f"Group column '{name}' must hold categories; got {len(distinct)} different decimal numbers. "
-                "Cut a continuous attribute into bins: Groups.binned(values, bins=4)."
-            )
-    if array.dtype.kind == "O":
-        try:
-            codes, levels = pd.factorize(array, sort=True)
-        except TypeError:  # values of several types have no order
-            codes, levels = pd.factorize(
-                np.array([None if absent else _text(v) for v, absent in zip(array, missing(array))], dtype=object),
-                sort=True,
-            )
-    else:
-        codes, levels = pd.factorize(array, sort=True)
-    return codes, [_text(v) for v in levels]
+    codes, levels = pd.factorize(array)
+    decimals = sum(isinstance(v, (float, np.floating)) for v in levels)
+    if decimals > MAX_FLOAT_GROUPS:
+        raise InputError(
+            f"Group column '{name}' must hold categories; got {decimals} different decimal numbers. "
+            "Cut a continuous attribute into bins: Groups.binned(values, bins=4)."
+        )
+    try:
+        order = np.argsort(levels, kind="stable")
+    except TypeError:  # values of several types have no order, but their texts have
+        order = np.argsort([_text(v) for v in levels], kind="stable")
+    rank = np.empty(len(order) + 1, dtype=np.int64)
+    rank[order], rank[-1] = np.arange(len(order)), -1
+    return _named(rank[codes], [_text(levels[place]) for place in order])
+
+
+def _named(codes: np.ndarray, texts: Sequence[str | None]) -> tuple[np.ndarray, list[str]]:
+    """Return codes and names: levels that read alike are one, and "unknown" and levels that do not occur are none."""
+    names = [text for text in dict.fromkeys(texts) if text is not None and text != "unknown"]
+    if len(names) == len(texts):
+        return codes, names
+    places = {name: i for i, name in enumerate(names)}
+    return np.array([*(places.get(str(text), -1) for text in texts), -1])[codes], names
 
 
 def _text(value: Any) -> str:
     """Return a level as text: 1.0 reads '1'."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
+    """Return the cut points of `count` bins of sorted values; the last bin keeps at least the largest value."""
+    below = values[values < values[-1]] if len(values) else values
+    if not len(below):
+        return below
+    return np.unique(np.minimum(np.quantile(values, np.arange(1, count) / count), below[-1]))
+
+
+def _distinct_text(cuts: np.ndarray) -> list[str]:
+    """Return numbers as text, with as many digits as it takes to tell them apart."""
+    for digits in (6, 9, 12, 17):
+        text = [f"{cut:.{digits}g}" for cut in cuts]
+        if len(set(text)) == len(text):
+            break
+    return text
 
 
 def _cross(encoded: list[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str]]:
     """Return codes and names of the combinations that occur; missing in any column is missing."""
-    shape = [max(len(levels), 1) for _, levels in encoded]
-    absent = np.any([codes < 0 for codes, _ in encoded], axis=0)
-    flat = np.ravel_multi_index([np.where(absent, 0, codes) for codes, _ in encoded], shape)
-    cells, inverse = np.unique(flat[~absent], return_inverse=True)
-    codes = np.full(len(flat), -1, dtype=np.int64)
-    codes[~absent] = inverse
-    places = [np.atleast_1d(place) for place in np.unravel_index(cells, shape)]
-    names = [" & ".join(levels[place[i]] for (_, levels), place in zip(encoded, places)) for i in range(len(cells))]
-    return codes, names
+    codes, levels = encoded[0]
+    for other, names in encoded[1:]:  # one column at a time: the product of all could exceed an integer
+        absent = (codes < 0) | (other < 0)
+        cells, inverse = np.unique((codes * len(names) + other)[~absent], return_inverse=True)
+        codes = np.full(len(absent), -1, dtype=np.int64)
+        codes[~absent] = inverse
+        levels = [f"{levels[cell // len(names)]} & {names[cell % len(names)]}" for cell in cells]
+    return codes, levels

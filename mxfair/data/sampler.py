@@ -156,12 +156,12 @@ class FairBatchSampler(mx.gluon.data.Sampler):
                 "Check the column: without a second group there is nothing to compare."
             )
         if len(self.classes) < 2:
-            raise InputError(f"'labels' must hold at least two classes; got only {self.classes[0]!r}.")
+            raise InputError(f"'labels' must hold at least two classes; got only {self.classes[0]:g}. Check the label column.")
         empty = np.argwhere((self.counts == 0) & known)
         if len(empty):
             y, z = empty[0]
             raise InputError(
-                f"Every (label, group) cell must have samples; got none with label {self.classes[y]} in group "
+                f"Every (label, group) cell must have samples; got none with label {self.classes[y]:g} in group "
                 f"'{names[z]}'. Merge small groups or leave this one out."
             )
         n_cells = int((self.counts > 0).sum())

@@ -1,0 +1,19 @@
+"""Who gets which rates, and what changed for whom.
+
+>>> from mxfair.report import evaluate_predictions
+>>> report = evaluate_predictions([0, 1, 1, 0, 1, 1], [0, 1, 1, 1, 0, 1], list("aaabbb"))
+>>> report.gaps.loc["equal_opportunity", "model"]
+0.5
+
+`evaluate` takes a net and a dataset, `evaluate_predictions` takes arrays and needs no MXNet. Both return a
+`FairnessReport`: print it, look at its data frames, save it as .html, .json or .md. Two reports of the same samples
+join: ``plain.beside(fair)``. The plots are in `mxfair.report.plots`.
+"""
+
+from __future__ import annotations
+
+from mxfair.report._evaluate import evaluate
+from mxfair.report._evaluation import Evaluation, evaluate_predictions
+from mxfair.report._report import FairnessReport
+
+__all__ = ["Evaluation", "FairnessReport", "evaluate", "evaluate_predictions"]

@@ -1,0 +1,235 @@
+"""`Evaluation`: what one model decided about one set of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxfair._validation import InputError, InputTypeError, labels_vector, to_numpy
+from mxfair.confusion import GroupConfusion
+from mxfair.criterion import Criterion
+from mxfair.groups import Groups
+from mxfair.rate import RATES, class_index
+from mxfair.report._auc import auc_by_group, check_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mxfair.report._report import FairnessReport
+
+__all__ = ["Evaluation", "evaluate_predictions"]
+
+#: Rates of the report, per positive class; accuracy and AUC come beside them.
+RATE_NAMES = (
+    "base_rate",
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "positive_predictive_value",
+)
+
+
+class Evaluation:
+    """What one model decided about one set of samples.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model, for tables and plots.
+    table : GroupConfusion
+        Its counts[group, label, prediction].
+    positive : optional
+        The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
+    auc : float, default=nan
+        Area under the ROC curve over all samples; NaN where it is not known.
+    auc_by_group : array of float, shape (n_groups,), optional
+        The same by group.
+
+    Examples
+    --------
+    >>> from mxfair import GroupConfusion
+    >>> table = GroupConfusion.of([1, 1, 0], [1, 0, 0], ["a", "a", "b"])
+    >>> Evaluation("plain", table).rates[["support", "true_positive_rate"]]
+             support  true_positive_rate
+    group
+    overall        3                 0.5
+    a              2                 0.5
+    b              1                 NaN
+    """
+
+    def __init__(
+        self,
+        name: str,
+        table: GroupConfusion,
+        *,
+        positive: Any | None = None,
+        auc: float = float("nan"),
+        auc_by_group: Any | None = None,
+    ) -> None:
+        if not isinstance(table, GroupConfusion):
+            raise InputTypeError(f"'table' must be a GroupConfusion; got {table!r}. Use evaluate_predictions.")
+        if len(table.classes) < 2:
+            raise InputError(
+                f"'classes' must name at least two classes; got {table.classes.tolist()}. Name those the samples lack."
+            )
+        self.name = str(name)
+        self.table = table
+        if positive is not None or len(table.classes) == 2:
+            positive = table.classes[class_index(table.classes, positive)]
+        self.positive = positive
+        self.auc = float(auc)
+        self.auc_by_group = (
+            np.full(len(table.groups), np.nan) if auc_by_group is None else np.asarray(auc_by_group, dtype=float)
+        )
+        if self.auc_by_group.shape != (len(table.groups),):
+            raise InputError(
+                f"'auc_by_group' must hold one number per group ({len(table.groups)}); got {self.auc_by_group.shape}."
+            )
+
+    @property
+    def places(self) -> list[int]:
+        """Indices of the classes that count as positive, one after the other."""
+        if self.positive is None:
+            return list(range(len(self.table.classes)))
+        return [class_index(self.table.classes, self.positive)]
+
+    @property
+    def support(self) -> np.ndarray:
+        """Number of samples of each group, shape (n_groups,)."""
+        return self.table.support
+
+    @property
+    def n_samples(self) -> float:
+        """Number of samples."""
+        return float(self.support.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct decisions over all samples."""
+        return float(self.columns["accuracy"][0][0])
+
+    @cached_property
+    def columns(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Each rate's values and denominators, over all samples and then by group, shape (1 + n_groups,) each."""
+        several = len(self.places) > 1
+        columns = {}
+        for place in self.places:
+            for name in RATE_NAMES:
+                key = f"{name}[{self.table.classes[place]}]" if several else name
+                columns[key] = self._column(name, place)
+        columns["accuracy"] = self._column("accuracy", 0)
+        inside = self.table.counts.sum(axis=2)[:, self.places]
+        sides = np.minimum(inside, self.support[:, None] - inside)
+        overall = np.minimum(inside.sum(axis=0), self.n_samples - inside.sum(axis=0))
+        columns["auc"] = (np.append(self.auc, self.auc_by_group), np.append(overall.min(), sides.min(axis=1)))
+        return columns
+
+    def _column(self, name: str, place: int) -> tuple[np.ndarray, np.ndarray]:
+        rate = RATES[name](self.table, positive=place)
+        return np.append(rate.overall, rate.values), np.append(rate.denominator.sum(), rate.denominator)
+
+    @property
+    def rates(self) -> pd.DataFrame:
+        """Support and rates: a row 'overall' and one per group; NaN where a rate is undefined."""
+        import pandas as pd
+
+        support = np.append(self.n_samples, self.support)
+        if (support == np.round(support)).all():
+            support = support.astype(np.int64)
+        frame = pd.DataFrame({"support": support, **{key: values for key, (values, _) in self.columns.items()}})
+        frame.index = pd.Index(["overall", *self.table.groups], name="group")
+        return frame
+
+    def adapt(self, criterion: Criterion) -> Criterion:
+        """Return a criterion for this evaluation's positive class.
+
+        Parameters
+        ----------
+        criterion : Criterion
+
+        Returns
+        -------
+        Criterion
+        """
+        stated = criterion.positive is not None or self.positive is None
+        return criterion if stated else criterion.with_positive(self.positive)
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.name}: {self.n_samples:,g} samples, {len(self.table.groups)} groups)"
+
+
+def evaluate_predictions(
+    labels: Any,
+    preds: Any,
+    groups: Any,
+    *,
+    scores: Any | None = None,
+    name: str = "model",
+    positive: Any | None = None,
+    classes: Sequence[Any] | None = None,
+    criteria: Any | None = None,
+) -> FairnessReport:
+    """Report the rates by group of a model's decisions.
+
+    Parameters
+    ----------
+    labels : array of shape (n_samples,)
+        True classes; numbers or text.
+    preds : array of shape (n_samples,)
+        Decisions, in the values of `labels`.
+    groups : array-like or Groups
+        Sensitive attribute of each sample; several columns are crossed.
+    scores : array of shape (n_samples,) or (n_samples, n_classes), optional
+        Score of the positive class, or of every class in sorted order; for the AUC only.
+    name : str, default="model"
+        Name of the model.
+    positive : optional
+        The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
+    classes : sequence, optional
+        All classes in sorted order, where the samples may lack some. Default: those found in `labels` and `preds`.
+    criteria : str, Criterion or list of these, optional
+        Rows of the table of gaps; the first one is named in the report's first sentence. Default: all criteria, and
+        equalized odds first.
+
+    Returns
+    -------
+    FairnessReport
+
+    Raises
+    ------
+    InputError
+        If lengths differ, values are missing, or a value is not among `classes`.
+
+    Examples
+    --------
+    >>> report = evaluate_predictions([1, 1, 0, 0], [1, 0, 0, 1], ["f", "m", "f", "m"], name="plain")
+    >>> report.gaps.loc["accuracy_parity", "plain"]
+    1.0
+    """
+    from mxfair.report._report import FairnessReport
+
+    labels, preds = labels_vector(labels), to_numpy(preds)
+    if preds.ndim == 2 and preds.shape[1] > 1:
+        raise InputError(
+            f"'preds' must hold one decision per sample; got shape {preds.shape}. Pass probabilities as 'scores'."
+        )
+    groups = groups if isinstance(groups, Groups) else Groups(groups)
+    table = GroupConfusion.of(labels, preds, groups, classes=None if classes is None else np.asarray(classes))
+    table.classes = _whole(table.classes)
+    evaluation = Evaluation(name, table, positive=positive)
+    if scores is not None:
+        places = evaluation.places
+        columns = check_scores(scores, labels, table.classes, places)
+        overall, by_group = auc_by_group(labels, columns, groups, table.classes, places)
+        evaluation = Evaluation(name, table, positive=positive, auc=overall, auc_by_group=by_group)
+    return FairnessReport(evaluation, criteria=criteria)
+
+
+def _whole(classes: np.ndarray) -> np.ndarray:
+    """Return classes as whole numbers where they are: Gluon's labels are float32, and '2' reads better than '2.0'."""
+    if classes.dtype.kind == "f" and np.array_equal(classes, np.round(classes)):
+        return classes.astype(np.int64)
+    return classes

@@ -1,0 +1,99 @@
+"""How numbers and names become text: one place, so that an undefined rate never looks like a number."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+#: A rate with fewer samples than this in its denominator is marked.
+SMALL = 30
+UNDEFINED = "n/a"
+NOT_ENOUGH = "not enough data"
+
+_SHORT = {
+    "base_rate": "Base rate",
+    "selection_rate": "Selection rate",
+    "true_positive_rate": "True positive rate",
+    "false_positive_rate": "False positive rate",
+    "positive_predictive_value": "Precision (PPV)",
+    "accuracy": "Accuracy",
+    "auc": "AUC",
+}
+
+
+def number(value: float, undefined: str = UNDEFINED) -> str:
+    """Return three decimals, or `undefined` for NaN."""
+    return undefined if math.isnan(value) else f"{value:.3f}"
+
+
+def signed(value: float, undefined: str = UNDEFINED) -> str:
+    """Return three decimals with a sign; a change that rounds to nothing has none."""
+    if math.isnan(value):
+        return undefined
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text
+
+
+def percent(value: float) -> str:
+    """Return '84.7%', or 'n/a' for NaN."""
+    return UNDEFINED if math.isnan(value) else f"{100 * value:.1f}%"
+
+
+def count(value: float) -> str:
+    """Return '16,281'; weights that are no whole number keep one decimal."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def samples(value: float) -> str:
+    """Return '1 sample', '2 samples'."""
+    return f"{count(value)} {'sample' if value == 1 else 'samples'}"
+
+
+def few(denominator: float) -> bool:
+    """Return whether a rate rests on too few samples to trust; a rate that rests on none is undefined instead."""
+    return 0 < denominator < SMALL
+
+
+def one_line(name: object, limit: int | None = None) -> str:
+    """Return a name as one visible line: no control characters, never blank, cut with an ellipsis at `limit`."""
+    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in str(name)).strip()
+    if not text:
+        return "(blank)"
+    if limit is None or width(text) <= limit:
+        return text
+    kept = ""
+    while width(kept + text[len(kept)]) < limit:
+        kept += text[len(kept)]
+    return kept.rstrip() + "…"
+
+
+def width(text: str) -> int:
+    """Return the number of columns that a text takes in a fixed-width font."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def split_key(key: str) -> tuple[str, str | None]:
+    """Return the rate and the class of 'true_positive_rate[2]'; the class is None in a binary task."""
+    match = re.fullmatch(r"(\w+?)\[(.*)\]", key, flags=re.DOTALL)
+    return (match[1], match[2]) if match else (key, None)
+
+
+def lower(key: str) -> str:
+    """Return a heading for the middle of a sentence: 'precision (PPV), class 2'."""
+    text = heading(key)
+    return text if text.startswith("AUC") else text[0].lower() + text[1:]
+
+
+def heading(key: str) -> str:
+    """Return 'True positive rate, class 2' for 'true_positive_rate[2]'."""
+    rate, label = split_key(key)
+    text = _SHORT.get(rate, one_line(rate).replace("_", " ").capitalize())
+    return text if label is None else f"{text}, class {one_line(label, 40)}"
+
+
+def joined(words: list[str], limit: int = 8) -> str:
+    """Return 'a, b and c'; beyond `limit` words, 'a, b and 5 more'."""
+    if len(words) > limit:
+        words = [*words[: limit - 1], f"{len(words) - limit + 1} more"]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]

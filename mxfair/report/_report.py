@@ -1,0 +1,260 @@
+"""`FairnessReport`: one or several models on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mxfair._validation import InputTypeError
+from mxfair.criterion import CRITERIA, Criterion, criterion_named
+from mxfair.report import _checks, _files, _gaps, _words
+from mxfair.report._evaluation import Evaluation
+from mxfair.report._format import one_line
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+__all__ = ["FairnessReport"]
+
+
+class FairnessReport:
+    """The rates by group of one or several models, and the gaps between groups.
+
+    A report states what was measured and what was not. It gives no verdict: whether a gap is acceptable, and which
+    criterion matters, depends on what the decisions do to people.
+
+    Parameters
+    ----------
+    evaluations : Evaluation or sequence of Evaluation
+        Models evaluated on the same samples; the first one is the baseline.
+    title : str, optional
+        Heading. Default: from the attribute's name.
+    criterion : str or Criterion, optional
+        The criterion that the first sentence names. Default: the first of `criteria`, else equalized odds.
+    criteria : str, Criterion or list of these, optional
+        Rows of the table of gaps. Default: all of ``mxfair.criterion.CRITERIA``.
+    histories : mapping of str to DataFrame, optional
+        By model, what happened while it was trained: columns epoch, loss, gap and ``share[LABEL, GROUP]`` as far as
+        there are any.
+    context : mapping of str to str or number, optional
+        Where the numbers come from: data, split, seed, net, epochs, versions, caveats.
+
+    Raises
+    ------
+    InputError
+        If there is no evaluation, names repeat, or the samples differ.
+
+    Examples
+    --------
+    >>> from mxfair.report import evaluate_predictions
+    >>> labels, groups = [0, 1, 1, 0, 1, 1], list("aaabbb")
+    >>> plain = evaluate_predictions(labels, [0, 1, 1, 1, 0, 1], groups, name="plain")
+    >>> fair = evaluate_predictions(labels, [0, 1, 0, 0, 1, 0], groups, name="FairBatch")
+    >>> report = plain.beside(fair)
+    >>> report.gaps.loc["equalized_odds", ["plain", "FairBatch", "change"]].to_dict()
+    {'plain': 1.0, 'FairBatch': 0.0, 'change': -1.0}
+    """
+
+    def __init__(
+        self,
+        evaluations: Evaluation | Sequence[Evaluation],
+        *,
+        title: str | None = None,
+        criterion: str | Criterion | None = None,
+        criteria: Any | None = None,
+        histories: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.evaluations = (evaluations,) if isinstance(evaluations, Evaluation) else tuple(evaluations)
+        _checks.check_same_samples(self.evaluations)
+        given = criteria if criteria is None or isinstance(criteria, (list, tuple)) else [criteria]
+        self.criteria = tuple(criterion_named(c) for c in (given or CRITERIA.values()))
+        self.criterion = _checks.headline(criterion, self.criteria, chosen=bool(given))
+        if self.criterion.name not in [c.name for c in self.criteria]:
+            self.criteria = (self.criterion, *self.criteria)
+        self.histories = _checks.frames(histories, self.names)
+        self.context = {str(key): value for key, value in (context or {}).items()}
+        self.title = title or _words.title(self)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the models; the first one is the baseline."""
+        return [evaluation.name for evaluation in self.evaluations]
+
+    @property
+    def baseline(self) -> Evaluation:
+        """The first model's evaluation."""
+        return self.evaluations[0]
+
+    @property
+    def attribute(self) -> str:
+        """Name of the sensitive attribute."""
+        return self.baseline.table.name
+
+    @cached_property
+    def gap_rows(self) -> dict[str, list[_gaps.CriterionGap]]:
+        """By criterion, the gap of each model with the groups that set it."""
+        return {c.name: [_gaps.criterion_gap(c, e) for e in self.evaluations] for c in self.criteria}
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in one plain sentence."""
+        return _words.sentence(self)
+
+    @property
+    def not_known(self) -> list[str]:
+        """What the report cannot say: unknown groups, undefined rates, small groups, seeds."""
+        return _words.not_known(self)
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Samples, accuracy and AUC of each model."""
+        import pandas as pd
+
+        rows = [(e.rates["support"].iloc[0], e.accuracy, e.auc) for e in self.evaluations]
+        return pd.DataFrame(rows, columns=["support", "accuracy", "auc"], index=pd.Index(self.names, name="model"))
+
+    @property
+    def rates(self) -> pd.DataFrame:
+        """Support and rates by (model, group), with a row 'overall'; NaN where a rate is undefined.
+
+        With more than two classes and no stated positive one, a rate has a column per class: selection_rate[2].
+        """
+        import pandas as pd
+
+        return pd.concat([e.rates for e in self.evaluations], keys=self.names, names=["model", "group"])
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        """Gap of each criterion: a column per model, the change, and the rate and groups that set each gap."""
+        import pandas as pd
+
+        values = [[gap.value for gap in row] for row in self.gap_rows.values()]
+        frame = pd.DataFrame(values, columns=self.names, index=pd.Index(self.gap_rows, name="criterion"))
+        for place, name in enumerate(self.names[1:], start=1):
+            frame["change" if len(self.names) == 2 else f"change[{name}]"] = [row[place] - row[0] for row in values]
+        for place, name in enumerate(self.names):
+            largest = [row[place].largest for row in self.gap_rows.values()]
+            for field in ("rate", "high", "low"):
+                frame[f"{field}[{name}]"] = [None if gap is None else getattr(gap, field) for gap in largest]
+        return frame
+
+    def beside(self, other: FairnessReport) -> FairnessReport:
+        """Return one report with the models of both.
+
+        Parameters
+        ----------
+        other : FairnessReport
+            A report on the same samples.
+
+        Returns
+        -------
+        FairnessReport
+            With this report's title and criteria. Where both contexts state something different, both are kept.
+
+        Raises
+        ------
+        InputError
+            If groups, classes or the number of samples by group and label differ, or if a model's name occurs twice.
+        """
+        if not isinstance(other, FairnessReport):
+            raise InputTypeError(f"'other' must be a FairnessReport; got {other!r}. Use evaluate_predictions.")
+        context = dict(self.context)
+        for key, value in other.context.items():
+            differs = key in context and context[key] != value
+            context[f"{key} ({', '.join(one_line(name, 24) for name in other.names)})" if differs else key] = value
+        return FairnessReport(
+            self.evaluations + other.evaluations,
+            criterion=self.criterion,
+            criteria=list(self.criteria),
+            histories={**self.histories, **other.histories},
+            context=context,
+            title=None if self.title == _words.title(self) else self.title,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain values that JSON can hold, undefined numbers as None.
+
+        Returns
+        -------
+        dict
+            Its key "schema" names the format and its version.
+        """
+        from mxfair.report._json import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON text.
+
+        Returns
+        -------
+        str
+        """
+        from mxfair.report._json import to_json
+
+        return to_json(self)
+
+    def to_markdown(self) -> str:
+        """Return the tables and notes as Markdown text.
+
+        Returns
+        -------
+        str
+        """
+        from mxfair.report._text import to_markdown
+
+        return to_markdown(self)
+
+    def to_html(self) -> str:
+        """Return one self-contained HTML page with tables and plots.
+
+        Returns
+        -------
+        str
+        """
+        from mxfair.report._html import to_html
+
+        return to_html(self)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report to a file; one that is there is replaced only by a complete new one.
+
+        Parameters
+        ----------
+        path : str or path
+            Its suffix says the format: .html, .json or .md.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        InputError
+            If the suffix is another one or the folder does not exist.
+        """
+        writers = {".html": self.to_html, ".json": self.to_json, ".md": self.to_markdown}
+        return _files.save(path, writers)
+
+    def __str__(self) -> str:
+        from mxfair.report._text import to_text
+
+        return to_text(self)
+
+    def __rich__(self) -> Any:
+        from mxfair.report._text import to_rich
+
+        return to_rich(self)
+
+    def _repr_html_(self) -> str:
+        from mxfair.report._html import to_fragment
+
+        return to_fragment(self)
+
+    def __repr__(self) -> str:
+        return f"FairnessReport({', '.join(self.names)}; {self.attribute}: {', '.join(self.baseline.table.groups)})"

@@ -1,0 +1,178 @@
+"""The report's tables, before they become text, Markdown, terminal output or HTML."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mxfair.report._evaluation import RATE_NAMES, Evaluation
+from mxfair.report._format import (
+    NOT_ENOUGH,
+    UNDEFINED,
+    count,
+    few,
+    heading,
+    joined,
+    number,
+    one_line,
+    signed,
+    split_key,
+)
+
+if TYPE_CHECKING:
+    from mxfair.report._gaps import CriterionGap
+    from mxfair.report._report import FairnessReport
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, whether too few samples stand behind it, whether it is undefined, whether it is a number."""
+
+    text: str
+    few: bool = False
+    undefined: bool = False
+    numeric: bool = True
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Band:
+    """Rows that share their leading cells: a group, with a row per model."""
+
+    head: tuple[Cell, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `head` names the leading columns of a band, `columns` those of its rows."""
+
+    title: str
+    head: tuple[str, ...]
+    columns: tuple[str, ...]
+    bands: tuple[Band, ...]
+
+    @property
+    def has_few(self) -> bool:
+        """Whether some cell rests on too few samples."""
+        return any(c.few for band in self.bands for c in (*band.head, *(c for row in band.rows for c in row)))
+
+
+def text_cell(text: object, limit: int | None = None, *, known: bool = True) -> Cell:
+    """Return a cell with a name."""
+    return Cell(one_line(text, limit), numeric=False, known=known)
+
+
+def rate_cell(value: float, denominator: float) -> Cell:
+    """Return a cell with a rate: marked if few samples stand behind it, 'n/a' if none do."""
+    return Cell(number(value), few=few(denominator) and not math.isnan(value), undefined=math.isnan(value))
+
+
+def summary_table(report: FairnessReport) -> Table:
+    """Return accuracy and AUC by model."""
+    keys = ["accuracy", *(["auc"] if has_auc(report) else [])]
+    bands = []
+    for evaluation in report.evaluations:
+        columns = [evaluation.columns[key] for key in keys]
+        row = (Cell(count(evaluation.n_samples)), *(rate_cell(values[0], given[0]) for values, given in columns))
+        bands.append(Band((text_cell(evaluation.name),), (row,)))
+    if len(bands) == 2:
+        bands.append(_change_band(report, keys))
+    return Table("Accuracy over all samples", ("Model",), ("Samples", *map(heading, keys)), tuple(bands))
+
+
+def _change_band(report: FairnessReport, keys: list[str]) -> Band:
+    before, after = report.evaluations
+    changes = [after.columns[key][0][0] - before.columns[key][0][0] for key in keys]
+    return Band((text_cell("Change"),), ((Cell(""), *(Cell(signed(c), undefined=math.isnan(c)) for c in changes)),))
+
+
+def gap_table(report: FairnessReport) -> Table:
+    """Return the gap of each criterion by model, the change, and the groups that set it."""
+    several = len(report.names) > 1
+    changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in report.names[1:])
+    bands = []
+    for name, gaps in report.gap_rows.items():
+        cells = [Cell(number(g.value, NOT_ENOUGH), few=g.few, undefined=math.isnan(g.value)) for g in gaps]
+        differences = [gap.value - gaps[0].value for gap in gaps[1:]]
+        cells += [Cell(signed(d), undefined=math.isnan(d)) for d in differences]
+        bands.append(Band((text_cell(name),), ((*cells, _pair_cell(report, gaps)),)))
+    names = report.names if several else ["Gap"]
+    columns = (*(one_line(name) for name in names), *changes, "Highest / lowest group")
+    return Table("Gaps between groups", ("Criterion",), columns, tuple(bands))
+
+
+def _pair_cell(report: FairnessReport, gaps: list[CriterionGap]) -> Cell:
+    """Return the groups that set the gap, a line per model where they differ."""
+    rates = {gap.largest.rate for gap in gaps if gap.largest}
+    with_rate = len(rates) > 1 or any("[" in rate for rate in rates) or any(g.one_of_several for g in gaps)
+    pairs = [(name, gap.pair(with_rate=with_rate)) for name, gap in zip(report.names, gaps) if gap.largest]
+    if len({pair for _, pair in pairs}) > 1:
+        lines = [f"{one_line(name, 24)}: {pair}" for name, pair in pairs]
+    else:
+        lines = [pair for _, pair in pairs[:1]]
+    left_out = list(dict.fromkeys(one_line(group, 40) for gap in gaps for _, group in gap.undefined))
+    if lines and left_out:
+        lines.append(f"undefined, left out: {joined(left_out, 4)}")
+    return Cell("\n".join(lines) or UNDEFINED, numeric=False, undefined=not lines)
+
+
+def has_auc(report: FairnessReport) -> bool:
+    """Return whether some model's AUC is known."""
+    return any(not math.isnan(evaluation.auc) for evaluation in report.evaluations)
+
+
+def rate_tables(report: FairnessReport, *, max_classes: int | None = None) -> list[Table]:
+    """Return the rates by group: one table, or, for several classes, one of accuracy and one per class."""
+    tail = ["accuracy", *(["auc"] if has_auc(report) else [])]
+    if report.baseline.positive is not None:
+        return [_rate_table(report, "Rates by group", "base_rate", [*RATE_NAMES[1:], *tail])]
+    tables = [_rate_table(report, "Accuracy by group", None, tail)]
+    for label in shown_classes(report, max_classes):
+        keys = [f"{name}[{label}]" for name in RATE_NAMES]
+        title = f"Rates by group: class {one_line(label, 60)} against the rest"
+        tables.append(_rate_table(report, title, keys[0], keys[1:]))
+    return tables
+
+
+def shown_classes(report: FairnessReport, limit: int | None = None) -> list[str]:
+    """Return the classes, or the `limit` ones whose true positive rates differ most between groups."""
+    evaluation = report.baseline
+    labels = [str(label) for label in evaluation.table.classes]
+    if limit is None or len(labels) <= limit:
+        return labels
+
+    def spread(label: str) -> float:
+        values = [
+            v
+            for v, known in zip(evaluation.columns[f"true_positive_rate[{label}]"][0][1:], evaluation.table.known)
+            if known and not math.isnan(v)
+        ]
+        return max(values) - min(values) if values else -1.0
+
+    chosen = set(sorted(labels, key=spread, reverse=True)[:limit])
+    return [label for label in labels if label in chosen]
+
+
+def _rate_table(report: FairnessReport, title: str, base: str | None, keys: list[str]) -> Table:
+    baseline = report.baseline
+    groups = [("Overall", True), *zip(baseline.table.groups, baseline.table.known)]
+    bands = []
+    for place, (group, known) in enumerate(groups):
+        support = baseline.n_samples if place == 0 else baseline.support[place - 1]
+        head = [text_cell(group, known=bool(known)), Cell(count(support), few=few(support))]
+        if base is not None:
+            values, given = baseline.columns[base]
+            head.append(rate_cell(values[place], given[place]))
+        bands.append(Band(tuple(head), tuple(_row(e, place, keys, report) for e in report.evaluations)))
+    first = "Group" if report.attribute == "group" else f"Group ({one_line(report.attribute, 60)})"
+    columns = [heading(split_key(key)[0]) for key in keys]
+    models = ["Model"] if len(report.evaluations) > 1 else []
+    return Table(title, (first, "Samples", *(["Base rate"] if base else [])), (*models, *columns), tuple(bands))
+
+
+def _row(evaluation: Evaluation, place: int, keys: list[str], report: FairnessReport) -> tuple[Cell, ...]:
+    name = [text_cell(evaluation.name)] if len(report.evaluations) > 1 else []
+    pairs = [evaluation.columns[key] for key in keys]
+    return (*name, *(rate_cell(values[place], given[place]) for values, given in pairs))

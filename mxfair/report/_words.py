@@ -1,0 +1,164 @@
+"""The report's sentences: what happened, what is not known, what each rate means. Neutral, and computed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Callable
+
+from mxfair.report._format import (
+    NOT_ENOUGH,
+    SMALL,
+    few,
+    joined,
+    lower,
+    number,
+    one_line,
+    percent,
+    samples,
+)
+
+if TYPE_CHECKING:
+    from mxfair.report._report import FairnessReport
+
+DEFINITIONS = {
+    "Samples": "Number of samples evaluated in the group.",
+    "Base rate": "Of all samples, the share whose label is positive. It belongs to the data, not to the model.",
+    "Selection rate": "Of all samples, the share that the model decides to be positive.",
+    "True positive rate": "Of the samples labelled positive, the share that the model decides to be positive.",
+    "False positive rate": "Of the samples labelled negative, the share that the model decides to be positive.",
+    "Precision (PPV)": "Of the samples the model decides to be positive, the share labelled positive.",
+    "Accuracy": "Of all samples, the share that the model decides as labelled.",
+    "AUC": "Chance that a positive sample scores higher than a negative one of the same group; 0.5 is guessing.",
+    "Gap": "The largest rate of a known group minus the smallest. 0 means that the groups have the same rate.",
+}
+
+
+def title(report: FairnessReport) -> str:
+    """Return the default heading."""
+    by = "group" if report.attribute == "group" else one_line(report.attribute, 80)
+    return f"What changed for whom, by {by}" if len(report.evaluations) > 1 else f"Rates by {by}"
+
+
+def sentence(report: FairnessReport) -> str:
+    """Return what happened in one plain sentence."""
+    criterion = one_line(report.criterion.name)
+    groups = between(report)
+    gaps = report.gap_rows[report.criterion.name]
+    first, last = report.baseline, report.evaluations[-1]
+    total = _kind_of_samples(report)
+    if len(report.evaluations) == 1:
+        measured = number(gaps[0].value) + f" ({gaps[0].in_words()})"
+        gap = f"cannot be stated ({NOT_ENOUGH})" if math.isnan(gaps[0].value) else f"is {measured}"
+        return f"The {criterion} gap {groups} {gap}; accuracy is {percent(first.accuracy)} on {total}."
+    if len(report.evaluations) > 2:
+        each = [
+            f"{number(gap.value, NOT_ENOUGH)} and {percent(e.accuracy)} with {one_line(e.name, 60)}"
+            for gap, e in zip(gaps, report.evaluations)
+        ]
+        return f"The {criterion} gap {groups} and the accuracy on {total}: {'; '.join(each)}."
+    moved = _moved(gaps[0].value, gaps[1].value)
+    accuracy = _went(percent(first.accuracy), percent(last.accuracy))
+    return f"With {one_line(last.name, 60)} the {criterion} gap {groups} {moved}; accuracy {accuracy} on {total}."
+
+
+def between(report: FairnessReport) -> str:
+    """Return 'between groups of sex'."""
+    return "between groups" if report.attribute == "group" else f"between groups of {one_line(report.attribute, 80)}"
+
+
+def _kind_of_samples(report: FairnessReport) -> str:
+    split = str(report.context.get("split", ""))
+    return samples(report.baseline.n_samples).replace(
+        " sample", f" {split} sample" if split in ("test", "validation", "training") else " sample"
+    )
+
+
+def _moved(before: float, after: float) -> str:
+    if math.isnan(before) or math.isnan(after):
+        known = [f"{number(v)} {when}" for v, when in ((before, "before"), (after, "after")) if not math.isnan(v)]
+        return f"cannot be compared ({NOT_ENOUGH}{'; ' + known[0] if known else ''})"
+    if number(before) == number(after):
+        return f"stayed at {number(before)}"
+    return f"{'fell' if after < before else 'rose'} from {number(before)} to {number(after)}"
+
+
+def _went(before: str, after: str) -> str:
+    return f"stayed at {after}" if before == after else f"went from {before} to {after}"
+
+
+def criterion_meaning(report: FairnessReport) -> dict[str, str]:
+    """Return one line for each criterion: which rates it compares."""
+    meanings = {}
+    for criterion in report.criteria:
+        rates = joined([lower(rate.name) for rate in criterion.rates])
+        how = {"max": "the largest", "mean": "the mean", "sum": "the sum"}[criterion.agg]
+        meanings[criterion.name] = (
+            f"Gap in {rates}." if len(criterion.rates) == 1 else f"{how.capitalize()} of the gaps in {rates}."
+        )
+    return meanings
+
+
+def not_known(report: FairnessReport) -> list[str]:
+    """Return what the report cannot say."""
+    notes = [*_unknown_groups(report), *_undefined(report), *_scarce(report)]
+    if any(math.isnan(gap.value) for row in report.gap_rows.values() for gap in row):
+        notes.append(f"Where a gap says '{NOT_ENOUGH}', one of its rates is defined for fewer than two known groups.")
+    if all(math.isnan(e.auc) for e in report.evaluations):
+        notes.append("AUC: no scores were given, or the samples lack a class.")
+    notes.append("Sampling uncertainty: rates and gaps are shown without confidence intervals.")
+    notes.append("Seeds: one run per model; how much the numbers vary between seeds is not measured.")
+    notes.append("Labels and groups are taken as recorded; errors in them may differ between groups.")
+    return notes
+
+
+def _unknown_groups(report: FairnessReport) -> list[str]:
+    table, total = report.baseline.table, report.baseline.n_samples
+    notes = [
+        f"Unknown group: {samples(n)} ({percent(n / total)}) without a recorded {one_line(table.name, 60)}; "
+        "shown in the tables, left out of every gap."
+        for n, known in zip(table.support, table.known)
+        if not known and n
+    ]
+    absent = [one_line(group, 40) for group, n in zip(table.groups, table.support) if not n]
+    return [*notes, f"Groups without any sample: {joined(absent)}."] if absent else notes
+
+
+def _undefined(report: FairnessReport) -> list[str]:
+    lines = _cells(report, lambda value, given, support: math.isnan(value) and support > 0, by_support=True)
+    return [f"Undefined, nothing to compute it from: {line}." for line in lines]
+
+
+def _scarce(report: FairnessReport) -> list[str]:
+    """Name small groups once, then the rates with a small denominator in groups that are large enough."""
+    table = report.baseline.table
+    small = [f"{one_line(group, 40)} ({samples(n)})" for group, n in zip(table.groups, table.support) if few(n)]
+    notes = [f"Too few samples to trust any rate (fewer than {SMALL}): {joined(small)}."] if small else []
+    lines = _cells(report, lambda value, given, support: few(given) and not few(support))
+    return notes + [f"Too few samples to trust (fewer than {SMALL}): {line}." for line in lines]
+
+
+def _cells(
+    report: FairnessReport, chosen: Callable[[float, float, float], bool], *, by_support: bool = False, limit: int = 12
+) -> list[str]:
+    """Return 'true positive rate and AUC of A (19 samples) and B (3 samples)': rates of the same groups in one line.
+
+    `chosen` takes a rate's value, its denominator and the group's support.
+    """
+    models: dict[tuple[str, str], list[str]] = {}
+    for evaluation in report.evaluations:
+        for key, (values, given) in evaluation.columns.items():
+            if key == "auc" and math.isnan(values[0]):
+                continue
+            names = [
+                f"{one_line(group, 40)} ({samples(n if by_support else d)})"
+                for group, v, d, n in zip(evaluation.table.groups, values[1:], given[1:], evaluation.support)
+                if chosen(v, d, n)
+            ]
+            if names:
+                models.setdefault((joined(names), key), []).append(one_line(evaluation.name, 40))
+    rates: dict[tuple[str, str], list[str]] = {}
+    for (groups, key), names in models.items():
+        suffix = "" if len(names) == len(report.evaluations) else f", with {joined(names)}"
+        rates.setdefault((groups, suffix), []).append(lower(key))
+    texts = [f"{joined(keys)} of {groups}{suffix}" for (groups, suffix), keys in rates.items()]
+    return texts if len(texts) <= limit else [*texts[: limit - 1], f"{len(texts) - limit + 1} more (see the JSON)"]
