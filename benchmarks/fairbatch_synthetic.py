@@ -107,7 +107,7 @@ def main() -> None:
         rows: dict[str, Any] = {}
         for name, make in controllers.items():
             rows[name] = collect([run(data, criterion, make(), seed, epochs) for seed in seeds])
-        # The default again, told to stop at the gap that the published rule leaves on the training data.
+        # The default again, told to rest near the gap that the published rule leaves on the training data.
         left = rows["paper"]["train_max_min"]["mean"]
         at_equal = [run(data, criterion, ProportionalController(tolerance=left), seed, epochs) for seed in seeds]
         rows["default, tolerance = published rule's training gap"] = collect(at_equal)
@@ -137,23 +137,22 @@ def bars_of(criterion: str, rows: dict[str, Any]) -> list[dict[str, Any]]:
         bar(f"{criterion}: paper accuracy", paper["test_accuracy"]["mean"], ">=", accuracy),
         bar(f"{criterion}: paper disparity", paper["test_disparity"]["mean"], "<=", disparity),
     ]
-    for name, row in rows.items():
-        if name.startswith("default"):
-            bars += [
-                bar(
-                    f"{criterion}: {name}, accuracy vs paper",
-                    row["test_accuracy"]["mean"],
-                    ">=",
-                    paper["test_accuracy"]["mean"] - slack["test_accuracy"],
-                ),
-                bar(
-                    f"{criterion}: {name}, disparity vs paper",
-                    row["test_disparity"]["mean"],
-                    "<=",
-                    paper["test_disparity"]["mean"] + slack["test_disparity"],
-                ),
-            ]
-    return bars
+    least, most = (paper[key]["mean"] for key in ("test_accuracy", "test_disparity"))
+    return [
+        *bars,
+        bar(
+            f"{criterion}: default accuracy against paper's",
+            default["test_accuracy"]["mean"],
+            ">=",
+            least - slack["test_accuracy"],
+        ),
+        bar(
+            f"{criterion}: default disparity against paper's",
+            default["test_disparity"]["mean"],
+            "<=",
+            most + slack["test_disparity"],
+        ),
+    ]
 
 
 if __name__ == "__main__":

@@ -161,8 +161,8 @@ def _report(
 ) -> report.FairnessReport:
     from sklearn import __version__ as sklearn_version
 
-    part, classes = task.test, np.arange(len(task.classes))
-    evaluations = []
+    part, classes = task.test, list(range(len(task.classes)))
+    evaluations: list[report.Evaluation] = []
     for name, values in test_scores.items():
         places = (values > 0.5).astype(np.int64) if values.ndim == 1 else values.argmax(axis=1)
         single = report.evaluate_predictions(

@@ -168,7 +168,8 @@ class ProportionalController(Controller):
     pull : float, default=0.05
         The c of the formula: the part of the common drift that is given back in each update.
     tolerance : float, default=0
-        A rate's gap up to this size is left alone, and only what exceeds it moves shares: larger values keep accuracy.
+        Only the part of a rate's gap above this size moves shares. Where no gap exceeds it, shares are drawn back to
+        the data's by `pull`, so that training rests at the tolerance and keeps the accuracy it allows.
 
     Notes
     -----
@@ -206,6 +207,8 @@ class ProportionalController(Controller):
         for lever in self._levers:
             rates = lever.rate(stats.rates, positive=int(np.searchsorted(stats.rates.classes, lever.positive)))
             move += np.outer(lever.signs, self._deviation(rates)[rates.known])
+        if self.tolerance and not move.any():
+            return shares - self.pull * (shares - self.data_shares)
         moved = shares + move * self.step / self._per_label[:, None]
         if len(self.criterion.rates) > 1:
             moved -= self.pull * (shares - self.data_shares).mean(axis=0)
