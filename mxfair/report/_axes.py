@@ -50,17 +50,31 @@ def plain_text(name: object, limit: int) -> str:
     return one_line(name, limit).replace("$", r"\$")
 
 
+def _figure_type() -> type[Figure]:
+    """Return Figure with a picture of itself for notebooks, which show pyplot's figures only."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+    return NotebookFigure
+
+
 def grid(
     n_panels: int, columns: int, *, height: float, top: float = 0, left: float = LEFT
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels of equal size, `height` points each, and `top` points of room above them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     columns = max(1, min(columns, n_panels))
     n_rows = math.ceil(n_panels / columns)
     width, total = PANEL * columns, height * n_rows + top
-    figure = Figure(figsize=(width / 72, total / 72), facecolor=PAPER)
+    figure = _figure_type()(figsize=(width / 72, total / 72), facecolor=PAPER)
     FigureCanvasAgg(figure)
     panels = []
     for place in range(n_panels):
