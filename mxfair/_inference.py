@@ -19,7 +19,7 @@ __all__ = ["Scored", "arrays_of", "context_of", "decisions", "forward", "rows_pe
 CHUNK_ROWS = 16_384
 CHUNK_VALUES = 4_194_304
 #: NumPy types that MXNet takes over without a copy.
-_ZERO_COPY = ("float16", "float32", "float64", "uint8", "int8", "int32", "int64")
+_ZERO_COPY = ("float16", "float32", "float64", "uint8", "int32", "int64")
 
 
 def context_of(net: Any) -> Any:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from mxfair._compat import import_mxnet
 
 mx: Any = import_mxnet()
@@ -159,7 +161,7 @@ def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
     own = net.collect_params()
     if not params or any(p.name not in own or own[p.name] is not p for p in params):
         raise UnsupportedError("the trainer holds parameters that are not the net's")
-    if any(p.grad_req != "write" or p.dtype != "float32" or p._stype != "default" for p in params):
+    if any(p.grad_req != "write" or np.dtype(p.dtype) != np.float32 or p._stype != "default" for p in params):
         raise UnsupportedError("a parameter is sparse, not float32, or accumulates its gradient")
     if any(p._grad_stype != "default" for p in params) or len(trainer._contexts) != 1:
         raise UnsupportedError("a gradient is sparse, or there are several devices")

@@ -26,6 +26,10 @@ __all__ = ["Callback", "History", "ProgressBar", "SamplerHistory", "TrainingStat
 
 #: Batches that may be queued before the loop waits for an early one, so that memory does not grow with the epoch.
 QUEUE = 256
+_DIVERGED = (
+    "{what} of epoch {epoch} is {value}: training has diverged. Lower the learning rate, or look for missing or "
+    "unscaled features."
+)
 
 
 class History:
@@ -272,7 +276,7 @@ def fit(
     InputError
         If an argument cannot be used, or a batch does not hold data and label.
     FloatingPointError
-        At the end of an epoch whose mean loss is not finite.
+        At the end of an epoch whose mean loss, or a trained parameter after it, is not finite.
 
     Notes
     -----
@@ -337,6 +341,7 @@ class _Loop:
             for hook in self._per_batch:
                 hook.on_batch_end(state)
         entry = {"epoch": state.epoch, "loss": self._mean(losses), "seconds": time.perf_counter() - begin}
+        self._check_weights()
         state.history.epochs.append(entry)
         for hook in self.hooks:
             hook.on_epoch_end(state)
@@ -351,8 +356,9 @@ class _Loop:
                     "Use mxfair.data.DataLoader, or a hand-written loop for a net with several inputs."
                 )
         data, label = batch[0].as_in_context(self._ctx), batch[1].as_in_context(self._ctx)
-        if self._step is None or not self._step.current():
-            state = self.state
+        state = self.state
+        hooks_ran = state.batch == 0 or self._per_batch  # and may have frozen a layer, or loaded states
+        if self._step is None or (hooks_ran and not self._step.current()):
             with mx.autograd.pause(train_mode=False):
                 shape = state.loss(state.net(data), label).shape
             if shape != (data.shape[0],):
@@ -374,11 +380,17 @@ class _Loop:
         parts = [mx.nd.concat(*losses[i : i + QUEUE], dim=0).asnumpy() for i in range(0, len(losses), QUEUE)]
         mean = float(np.concatenate(parts).mean(dtype=np.float64))
         if not np.isfinite(mean):
-            raise FloatingPointError(
-                f"The loss of epoch {self.state.epoch} is {mean}: training has diverged. Lower the learning rate, or "
-                "look for missing or unscaled features."
-            )
+            raise FloatingPointError(_DIVERGED.format(what="The loss", epoch=self.state.epoch, value=mean))
         return mean
+
+    def _check_weights(self) -> None:
+        """Raise where a trained weight is not finite: Gluon's relu turns NaN into 0, and the loss looks well."""
+        for parameter in self.state.trainer._params:
+            if parameter.grad_req != "null" and parameter._stype == "default":
+                value = float((parameter.data(self._ctx) * 0).sum().asscalar())  # inf * 0 is NaN
+                if value != 0:
+                    what = f"Parameter {parameter.name}"
+                    raise FloatingPointError(_DIVERGED.format(what=what, epoch=self.state.epoch, value=value))
 
 
 def _someone_watches() -> bool:

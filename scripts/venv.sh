@@ -22,5 +22,8 @@ if [ -z "$chosen" ]; then
     exit 1
 fi
 echo "Creating $VENV with $("$chosen" --version) and installing mxfair (the first time takes a minute or two)"
+if "$chosen" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
+    echo "NumPy 1.26 has no wheel for Python 3.13: pip compiles it, which takes up to ten minutes and needs a C compiler."
+fi
 [ -x "$VENV/bin/python" ] || "$chosen" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

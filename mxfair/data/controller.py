@@ -155,11 +155,11 @@ class ProportionalController(Controller):
     more samples of (y, z) move r in group z. A rate among the samples of one label (true and false positive rate)
     moves that label's share; a rate among all samples (selection rate) moves every label's share.
 
-    The last term acts only where a criterion names several rates. Their moves can then cancel: more of a group among the
-    positives raises its true and its false positive rate, more of it among the negatives lowers both, and the shares
-    drift toward a bound while no gap changes. Drawing back the part that all labels have in common ends the drift, and
-    leaves free the part that moves the decisions: the gaps of the rates end equal in size, the least that their maximum
-    can be.
+    The last term acts only where a criterion names several rates. Their moves can then cancel: more of a group among
+    the positives raises its true and its false positive rate, more of it among the negatives lowers both, and the
+    shares drift toward a bound while no gap changes. Drawing back the part that all labels have in common ends the
+    drift, and leaves free the part that moves the decisions: the gaps of the rates end equal in size, the least that
+    their maximum can be.
 
     Parameters
     ----------
@@ -175,6 +175,11 @@ class ProportionalController(Controller):
     -----
     It compares the rates that the criterion names, not losses; a step that shrinks with the gap ends the swinging of a
     fixed one.
+
+    Two criteria depend on the data, so watch the history's gap. Predictive parity assumes a net that can tell the
+    groups apart: more positives of a group then make it select more of that group, less precisely. A net that cannot
+    learns the group's pattern better instead, and the gap grows. Accuracy parity assumes that more samples of a group
+    make the net more often right in it; where a group's labels are noisier, no share closes the gap.
 
     Examples
     --------

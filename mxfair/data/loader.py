@@ -115,12 +115,13 @@ class DataLoader(mx.gluon.data.DataLoader):
     ) -> None:
         if len(dataset) == 0:
             raise InputError("'dataset' must hold at least one sample; got none.")
-        ours = shuffle and batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None
-        if ours and kwargs.get("last_batch") in (None, "keep"):
-            kwargs.update(batch_sampler=_ShuffledBatches(len(dataset), batch_size, seed), last_batch=None)
-            batch_size, shuffle = None, False
-        elif ours:
-            kwargs["sampler"], shuffle = _Shuffled(len(dataset), seed), False
+        if shuffle and batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None:
+            if kwargs.get("last_batch") in (None, "keep"):
+                kwargs.update(batch_sampler=_ShuffledBatches(len(dataset), batch_size, seed), last_batch=None)
+                batch_size = None
+            else:
+                kwargs["sampler"] = _Shuffled(len(dataset), seed)
+            shuffle = False
         super().__init__(dataset, batch_size, shuffle, **kwargs)
         in_process = not kwargs.get("num_workers") and not kwargs.get("pin_memory")
         self._arrays = arrays_of(dataset) if in_process and kwargs.get("batchify_fn") is None else None

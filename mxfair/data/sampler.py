@@ -156,7 +156,9 @@ class FairBatchSampler(mx.gluon.data.Sampler):
                 "Check the column: without a second group there is nothing to compare."
             )
         if len(self.classes) < 2:
-            raise InputError(f"'labels' must hold at least two classes; got only {self.classes[0]:g}. Check the label column.")
+            raise InputError(
+                f"'labels' must hold at least two classes; got only {self.classes[0]:g}. Check the label column."
+            )
         empty = np.argwhere((self.counts == 0) & known)
         if len(empty):
             y, z = empty[0]
@@ -185,8 +187,8 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         if callable(signal):
             return CallableSignal(signal, labels, self.groups)
         raise InputTypeError(
-            f"'signal' must be a Signal or a function of no arguments; got {signal!r}. Pass "
-            "signal=mxfair.data.FullPass(net, data, labels, groups, loss=loss) or use mxfair.data.FairDataLoader, which makes one."
+            f"'signal' must be a Signal or a function of no arguments; got {signal!r}. Pass signal=mxfair.data."
+            "FullPass(net, data, labels, groups, loss=loss) or use mxfair.data.FairDataLoader, which makes one."
         )
 
     def __len__(self) -> int:

@@ -101,6 +101,8 @@ class FullPass:
         self.groups = groups if isinstance(groups, Groups) else Groups(groups)
         self.classes = np.unique(self.labels)
         same_length(data=data, labels=self.labels, groups=self.groups)
+        if _has_nan(data):
+            raise InputError("'data' must not hold NaN: a net may turn it into 0 unseen. Impute or drop these samples.")
 
     def measure(self, need: str) -> CellStats:
         """Return what a controller needs; see `Signal`.
@@ -165,6 +167,13 @@ class CallableSignal:
         if need == "rates":
             return CellStats(rates=_table(self.labels, values, self.groups, np.unique(self.labels)))
         return cell_losses(values, self.labels, self.groups, need)
+
+
+def _has_nan(data: Any) -> bool:
+    """Tell whether an array holds NaN; datasets are not read."""
+    if not isinstance(data, (np.ndarray, mx.nd.NDArray)) or np.dtype(data.dtype).kind != "f" or not data.size:
+        return False
+    return bool(np.isnan(to_numpy(data.min())).any())
 
 
 def _table(labels: np.ndarray, preds: np.ndarray, groups: Groups, classes: np.ndarray) -> GroupConfusion:
