@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
 import numpy as np
@@ -68,7 +69,8 @@ def import_mxnet() -> ModuleType:
     if not _has_distutils():
         raise ImportError(_NO_DISTUTILS)
     try:
-        return importlib.import_module("mxnet")
+        with _leaving_nothing_behind():
+            return importlib.import_module("mxnet")
     except ModuleNotFoundError as error:
         if error.name == "mxnet":
             raise ImportError(_NO_MXNET) from error
@@ -76,6 +78,17 @@ def import_mxnet() -> ModuleType:
     except OSError as error:
         if "libgomp" in str(error):
             raise ImportError(_NO_LIBGOMP) from error
+        raise
+
+
+@contextlib.contextmanager
+def _leaving_nothing_behind() -> Iterator[None]:
+    """Drop the parts of mxnet that a failed import leaves, so that trying again fails for the same reason."""
+    try:
+        yield
+    except Exception:
+        for name in [name for name in sys.modules if name.startswith("mxnet.")]:
+            del sys.modules[name]
         raise
 
 

@@ -33,15 +33,19 @@ def to_numpy(values: Any) -> np.ndarray:
         return values.asnumpy()
     if hasattr(values, "to_numpy"):
         return values.to_numpy()
-    if isinstance(values, np.ma.MaskedArray):
-        return values.astype(object).filled(None) if np.ma.is_masked(values) else values.data
+    if np.ma.is_masked(values):
+        array = values.data.astype(object)
+        array[np.ma.getmaskarray(values)] = None
+        return array
     types = set(map(type, values)) if isinstance(values, (list, tuple)) else set()
     if any(hasattr(kind, "asnumpy") for kind in types):
         values = [to_numpy(value) for value in values]
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise InputError(f"Values must be one per sample; got rows of several lengths ({error}). Pad or cut them.") from error
+        raise InputError(
+            f"Values must be one per sample; got rows of several lengths ({error}). Pad or cut them."
+        ) from error
     return np.asarray(values, dtype=object) if array.dtype.kind == "U" and types - {str} else array
 
 
@@ -74,8 +78,8 @@ def numbers(values: Any, name: str) -> np.ndarray:
     absent = missing(array)
     result = np.full(len(array), np.nan)
     try:
-        if array.dtype.kind in "mM":
-            raise TypeError("dates are not numbers")
+        if array.dtype.kind in "mMc":
+            raise TypeError(array.dtype)
         result[~absent] = array[~absent].astype(float)
     except (TypeError, ValueError) as error:
         raise InputError(

@@ -13,6 +13,8 @@ __all__ = ["GroupConfusion"]
 
 #: Rows counted at once: the index buffer then stays in the processor's cache, and memory does not grow with the rows.
 CHUNK = 131_072
+#: Labels with more distinct fractions than this are taken for a continuous target.
+MAX_FRACTIONS = 20
 
 
 class GroupConfusion:
@@ -103,7 +105,7 @@ class GroupConfusion:
             If lengths differ, values are missing, or a value is not among `classes`.
         """
         groups = groups if isinstance(groups, Groups) else Groups(groups)
-        labels, preds = labels_vector(labels), to_numpy(preds)
+        labels, preds = labels_vector(labels), _predictions(preds)
         if classes is None:
             classes = _classes(labels, preds)
         self = cls(groups.names, classes, known=groups.known, name=groups.name)
@@ -124,10 +126,9 @@ class GroupConfusion:
         GroupConfusion
             The table itself.
         """
-        labels, preds = labels_vector(labels), to_numpy(preds)
+        labels, preds = labels_vector(labels), _predictions(preds)
         codes = self._codes(groups)
         weight = None if sample_weight is None else numbers(sample_weight, "sample_weight")
-        preds = preds if preds.ndim == 2 and preds.shape[1] > 1 else _decisions(preds)
         same_length(labels=labels, preds=preds, groups=codes, sample_weight=weight)
         if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
             raise InputError("'sample_weight' must be finite and not negative. Check the weights.")
@@ -183,7 +184,7 @@ class GroupConfusion:
         if wrong is not None and wrong.any():
             shown = ", ".join(repr(c) for c in self.classes[:10].tolist())
             raise InputError(
-                f"'{name}' must be among the classes {shown}; got {values[np.flatnonzero(wrong)[0]].item()!r}. "
+                f"'{name}' must be among the classes {shown}; got {values[wrong].tolist()[0]!r}. "
                 "Pass decisions, not scores, in the values of the labels."
             )
         return place
@@ -201,7 +202,7 @@ class GroupConfusion:
     def __add__(self, other: GroupConfusion) -> GroupConfusion:
         if not isinstance(other, GroupConfusion):
             return NotImplemented
-        if self.groups != other.groups or not np.array_equal(self.classes, other.classes):
+        if self.groups != other.groups or self.classes.tolist() != other.classes.tolist():
             raise InputError(
                 "Tables that are added must have the same groups and classes; got "
                 f"{self.groups} x {self.classes.tolist()} and {other.groups} x {other.classes.tolist()}. "
@@ -252,33 +253,44 @@ def _are_small_codes(classes: np.ndarray) -> bool:
     return classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes)))
 
 
-def _decisions(preds: np.ndarray) -> np.ndarray:
-    """Return hard predictions as a vector without missing values."""
+def _predictions(preds: Any) -> np.ndarray:
+    """Return soft predictions as a table, hard ones as a vector without missing values."""
+    preds = to_numpy(preds)
+    if preds.ndim == 2 and preds.shape[1] > 1:
+        return preds
     preds = vector(preds, "preds")
     if missing(preds).any():
         raise InputError("'preds' must not be missing; got NaN. A net whose loss diverged predicts NaN.")
     return one_type(preds, "preds")
 
 
+def _fractions(values: np.ndarray) -> np.ndarray:
+    """Return the numbers that are not whole."""
+    return values[values % 1 != 0] if values.dtype.kind == "f" else values[:0]
+
+
 def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
     """Return the sorted classes; 0 and 1 stand together even where the data lack one of them."""
-    if preds.ndim == 2 and preds.shape[1] > 1:
+    if preds.ndim == 2:
         width = preds.shape[1]
         found = np.unique(labels)
         return found if len(found) == width else np.arange(width)
-    true, decided = np.unique(labels), np.unique(_decisions(preds))
-    if _fractional(true) > MAX_FRACTIONS:
-        raise InputError(
-            f"'labels' must be classes; got {_fractional(true)} different decimal numbers. Cut a continuous target."
-        )
-    if _fractional(decided) > _fractional(np.intersect1d(true, decided)):
-        raise InputError(
-            f"'preds' must be decisions in the values of the labels; got {_first_fraction(decided)}. "
-            "Threshold scores first, or pass one column of probabilities per class."
-        )
+    true, decided = np.unique(labels), np.unique(preds)
     if (true.dtype.kind == "U") != (decided.dtype.kind == "U"):
         raise InputError(
-            f"'labels' and 'preds' must be of one type; got {true[0].item()!r} and {decided[0].item()!r}. Convert one of them."
+            f"'labels' and 'preds' must hold the same values; got {true.tolist()[0]!r} and {decided.tolist()[0]!r}. "
+            "Convert one of them."
+        )
+    if len(_fractions(true)) > MAX_FRACTIONS:
+        raise InputError(
+            f"'labels' must be classes; got {len(_fractions(true))} different decimal numbers. "
+            "Cut a continuous target into classes first."
+        )
+    scores = np.setdiff1d(_fractions(decided), true)
+    if len(scores):
+        raise InputError(
+            f"'preds' must be decisions in the values of the labels; got {scores[0]:g}. "
+            "Compare scores with a threshold first, or pass one column of probabilities per class."
         )
     found = np.unique(np.concatenate([true, decided]))
     if found.dtype.kind in "biuf" and set(found.tolist()) <= {0, 1}:

@@ -10,7 +10,6 @@ import numpy as np
 from mxfair._validation import (
     InputError,
     InputTypeError,
-    missing,
     numbers,
     positive_integer,
     same_length,
@@ -161,7 +160,10 @@ class Groups:
         else:
             cuts = numbers(bins, "bins")
         if len(cuts) == 0 or not np.isfinite(cuts).all() or np.any(np.diff(cuts) <= 0):
-            raise InputError("'bins' must give increasing cut points; got none or unsorted ones. Give, e.g., [25, 60].")
+            raise InputError(
+                f"'bins' must give increasing cut points; got {list(cuts)}. Give, e.g., [25, 60]; an attribute of one "
+                "value has none."
+            )
         text = _distinct_text(cuts)
         levels = [f"<= {text[0]}", *(f"{a} to {b}" for a, b in zip(text, text[1:])), f"> {text[-1]}"]
         codes = np.searchsorted(cuts, array, side="left")

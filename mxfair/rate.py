@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -179,7 +178,7 @@ def class_index(table_classes: np.ndarray, positive: Any) -> int:
     """Return the place of the positive class among the classes; the last one by default."""
     if positive is None:
         return len(table_classes) - 1
-    places: Sequence[int] = np.flatnonzero(table_classes == positive).tolist()
-    if not places:
-        raise InputError(f"'positive' must be one of the classes {table_classes.tolist()}; got {positive!r}.")
-    return places[0]
+    classes = table_classes.tolist()
+    if positive not in classes:
+        raise InputError(f"'positive' must be one of the classes {classes}; got {positive!r}.")
+    return classes.index(positive)

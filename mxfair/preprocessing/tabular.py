@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Standardise numbers and one-hot encode categories; what was fitted is plain JSON.
 
     Numbers get mean 0 and standard deviation 1 on the fitted rows. Where a number is missing it becomes the median,
-    and a column ``NAME missing`` says so; it exists if the fitted rows lack a value. A category gets a column per level, and
-    a missing one a level of its own.
+    and a column ``NAME missing`` says so; it exists if the fitted rows lack a value. A category gets a column per
+    level, and a missing one a level of its own.
 
     Parameters
     ----------
@@ -98,14 +99,18 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "kind": "number",
                 "median": median,
                 "mean": float(filled.mean()),
-                "std": float(filled.std()) or 1.0,
+                "std": float(filled.std())
+                if filled.min() < filled.max()
+                else 1.0,  # rounding may give a constant 1e-17
                 "indicator": len(present) < len(values),
             }
-        if pd.api.types.is_datetime64_any_dtype(column):
+        if _is_date(column):
             raise InputError(
                 f"Column '{name}' must be a number or a category; got dates. Turn them into numbers first."
             )
         levels = sorted({_text(v) for v in column.dropna().unique()})
+        if not levels:
+            raise InputError(f"Column '{name}' must hold values; all are missing. Leave the column out.")
         if len(levels) > self.max_levels:
             raise InputError(
                 f"Column '{name}' must be a category; got {len(levels):,} different texts, more than "
@@ -138,7 +143,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         _check_frame(X)
         self._check_fitted()
-        absent = [c["name"] for c in self.columns_ if c["name"] not in set(map(str, X.columns))]
+        present = set(map(str, X.columns))
+        absent = [c["name"] for c in self.columns_ if c["name"] not in present]
         if absent:
             raise InputError(
                 f"The data frame must have the column{'s' if len(absent) > 1 else ''} {', '.join(map(repr, absent))}; "
@@ -207,20 +213,27 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _check_frame(frame: Any) -> None:
     if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
         raise InputTypeError(f"'X' must be a pandas DataFrame; got {type(frame).__name__}.")
-    names = [str(name) for name in frame.columns]
-    repeated = next((name for name in names if names.count(name) > 1), None)
+    counts = Counter(map(str, frame.columns))
+    repeated = next((name for name, count in counts.items() if count > 1), None)
     if repeated is not None:
         raise InputError(f"Column names must be unique; got '{repeated}' more than once. Rename one.")
+
+
+def _is_date(column: pd.Series) -> bool:
+    """Tell whether a column holds points or spans of time."""
+    return column.dtype.kind in "mM" or type(column.dtype).__name__ == "PeriodDtype"
 
 
 def _numbers(column: pd.Series, fitted: dict[str, Any]) -> np.ndarray:
     import pandas as pd
 
     try:
+        if _is_date(column):
+            raise TypeError("dates")
         values = pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"Column '{fitted['name']}' must hold numbers, as in training; got text ({error}). Clean it first."
+            f"Column '{fitted['name']}' must hold numbers, as in training; got others ({error}). Clean it first."
         ) from error
     if np.isinf(values).any():
         raise InputError(f"Column '{fitted['name']}' must be finite; got an infinite value. Replace or remove it.")
