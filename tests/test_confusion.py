@@ -53,6 +53,7 @@ def random_case(seed):
     return labels, preds, groups, (rng.random(n) if seed % 2 else None)
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("start", range(0, 400, 50))
 def test_each_group_equals_scikit_learns_matrix(start):
     """The table of each group is scikit-learn's confusion matrix of its samples."""
