@@ -18,8 +18,9 @@ __all__ = ["Scored", "arrays_of", "context_of", "decisions", "forward", "rows_pe
 #: A pass in pieces of this many rows is faster than one piece, and its memory does not grow with the data.
 CHUNK_ROWS = 16_384
 CHUNK_VALUES = 4_194_304
-#: NumPy types that MXNet takes over without a copy.
-_ZERO_COPY = ("float16", "float32", "float64", "uint8", "int32", "int64")
+#: NumPy types that MXNet takes over without a copy, and all that it knows.
+ZERO_COPY = ("float16", "float32", "float64", "uint8", "int32", "int64")
+GATHERED = (*ZERO_COPY, "int8", "bool")
 
 
 def context_of(net: Any) -> Any:
@@ -91,6 +92,13 @@ def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = Fa
         return classes[(output.reshape(-1) > (0.5 if probability else 0.0)).astype(np.int64)]
     if output.ndim != 2:
         raise InputError(f"'net' must return one score per sample or per class; got shape {output.shape}.")
+    codes = classes.astype(np.int64) if classes.dtype.kind in "biuf" else np.array([-1])
+    if not np.array_equal(codes, classes) or codes.min() < 0 or codes.max() >= width:
+        shown = ", ".join(str(c) for c in classes[:10].tolist())
+        raise InputError(
+            f"A net with {width} outputs needs the labels 0 to {width - 1}, as Gluon's losses do; got {shown}. "
+            "Encode the labels: numpy.unique(labels, return_inverse=True)[1]."
+        )
     return output.argmax(axis=1)
 
 
@@ -122,10 +130,16 @@ def score(
     *,
     labels: Any = None,
     groups: Any = None,
-    probability: bool = False,
+    classes: Any = None,
+    probability: bool | None = None,
     chunk: int | None = None,
 ) -> Scored:
     """Run a net over a dataset of (data, label, group); labels and groups may also be given beside it."""
+    if not hasattr(dataset, "__getitem__"):
+        raise InputError(
+            f"'dataset' must be a gluon.data.Dataset or an array; got {type(dataset).__name__}. "
+            "Pass the dataset itself, not a loader: a loader may shuffle or repeat samples."
+        )
     arrays = arrays_of(dataset) or []
     if arrays:
         data = arrays[0]
@@ -139,8 +153,17 @@ def score(
     labels = labels_vector(labels)
     raw = np.concatenate([to_numpy(out) for out in forward(net, data, chunk=chunk)])
     same_length(dataset=raw, labels=labels)
-    found = np.unique(labels)
-    classes = np.array([0, 1]) if set(found.tolist()) <= {0, 1} else found
+    if classes is None:
+        found = np.unique(labels)
+        classes = np.array([0, 1]) if set(found.tolist()) <= {0, 1} else found
+    classes = np.asarray(classes)
+    if probability is None:
+        probability = False
+        if len(raw) > 1 and raw.size == len(raw) and raw.min() >= 0 and raw.max() <= 1:
+            raise InputError(
+                "The net's outputs all lie between 0 and 1, so they may be probabilities or raw scores. Pass "
+                "probability=True for a net that ends in a sigmoid, probability=False for raw scores."
+            )
     return Scored(
         labels, decisions(raw, classes, probability=probability), groups, scores(raw, probability=probability)
     )
@@ -154,7 +177,7 @@ def arrays_of(dataset: Any) -> list[Any] | None:
     if not arrays or len(arrays) < 2:  # with one array Gluon yields bare batches: leave that to Gluon
         return None
     plain = all(
-        isinstance(a, mx.nd.NDArray) or (isinstance(a, np.ndarray) and a.dtype.name in _ZERO_COPY and a.dtype.isnative)
+        isinstance(a, mx.nd.NDArray) or (isinstance(a, np.ndarray) and a.dtype.name in GATHERED and a.dtype.isnative)
         for a in arrays
     )
     return list(arrays) if plain else None

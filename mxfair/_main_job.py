@@ -177,11 +177,7 @@ def _report(
         context={
             "data": task.name,
             "label": f"{task.label}; "
-            + (
-                f"positive: {task.classes[-1]}"
-                if len(task.classes) == 2
-                else f"classes: {', '.join(map(str, task.classes))}"
-            ),
+            + (f"positive: {task.positive}" if task.positive else f"classes: {', '.join(map(str, task.classes))}"),
             "split": "test",
             "how it was split": task.split,
             "training rows": len(task.train.labels),
@@ -219,6 +215,8 @@ def _prediction_table(task: Task, test_scores: dict[str, np.ndarray]) -> pd.Data
 def predict(folder: Path, file: str, model: str | None) -> str:
     """Return the scores and decisions for the rows of a file as CSV text."""
     fitted, encoder, state = _model_dir.load_model(folder, model)
-    table = _model_dir.predictions(_scores(fitted, encoder.transform(read_table(file))), state["classes"])
+    text = [column["name"] for column in encoder.columns_ if column["kind"] == "category"]
+    frame = read_table(file, text=text)
+    table = _model_dir.predictions(_scores(fitted, encoder.transform(frame)), state["classes"])
     table.insert(0, "row", np.arange(len(table)))
     return table.to_csv(index=False)

@@ -23,10 +23,15 @@ __all__ = ["check_target", "load_model", "predictions", "save_model", "written_w
 
 _SCHEMA = "mxfair.model/1"
 _FILE = "model.json"
+#: What `mxfair train` writes; nothing else is ever replaced.
+WRITTEN = (_FILE, "report.html", "metrics.json", "predictions.csv", "plain.params", "fairbatch.params")
 
 
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse a folder that must not be replaced, before any work is done."""
+    out = out.resolve()
+    if out == Path.cwd() or out in Path.cwd().parents:
+        raise InputError(f"--out must not be the folder you work in; got '{out}'. Name a new one.")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must be a folder; '{out}' is a file. Choose another name.")
     if out.is_dir() and any(out.iterdir()):
@@ -34,7 +39,8 @@ def check_target(out: Path, overwrite: bool) -> None:
             raise InputError(
                 f"--out must be a new or empty folder; '{out}' has files. Add --overwrite or choose another."
             )
-        if not (out / _FILE).is_file():
+        foreign = sorted(p.name for p in out.iterdir() if p.name not in WRITTEN)
+        if foreign or not (out / _FILE).is_file():
             raise InputError(
                 f"--overwrite replaces only what mxfair train wrote; '{out}' holds other files. Choose another."
             )
@@ -53,7 +59,7 @@ def _can_make(folder: Path) -> bool:
 @contextlib.contextmanager
 def written_whole(out: Path) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `out` at the end, and vanishes if anything fails."""
-    out = out.absolute()
+    out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
@@ -62,7 +68,12 @@ def written_whole(out: Path) -> Iterator[Path]:
         old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent)) if out.exists() else None
         if old is not None:
             os.replace(out, old)
-        os.replace(folder, out)
+        try:
+            os.replace(folder, out)
+        except OSError:
+            if old is not None:
+                os.replace(old, out)
+            raise
         if old is not None:
             shutil.rmtree(old)
     finally:

@@ -50,7 +50,7 @@ class PlainStep:
         self.trainer.step(batch_size)
         return value
 
-    def current(self) -> bool:
+    def current(self, *, retrace: bool = False) -> bool:
         """Tell that the step reads net and trainer anew each time."""
         return True
 
@@ -65,6 +65,7 @@ class GraphStep:
         self.trainer = trainer
         self._params = _trained_parameters(net, trainer)
         graph, sources = _trace(net, loss)
+        self._blocks, self._text = (net, loss), graph.tojson()
         used = {source.name for source in sources if not isinstance(source, int)}
         if any(parameter.name not in used for parameter in self._params):
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
@@ -86,8 +87,13 @@ class GraphStep:
         self._flat.update(batch_size)
         return value
 
-    def current(self) -> bool:
-        """Tell whether parameters, optimizer and what is trained are still those the graph was made for."""
+    def current(self, *, retrace: bool = False) -> bool:
+        """Tell whether parameters, optimizer and what is trained are still those the graph was made for.
+
+        With `retrace`, also whether net and loss still compute the same: a callback may anneal an attribute of theirs.
+        """
+        if retrace and _trace(*self._blocks)[0].tojson() != self._text:
+            return False
         return (
             self.trainer.optimizer is self._flat.optimizer
             and all(parameter._data[0] is array for parameter, array in self._fed)
@@ -191,7 +197,8 @@ def _trace(net: Any, loss: Any) -> tuple[Any, list[Any]]:
     """Return net and loss as one symbol, and for each of its inputs the parameter, or 0 (data) or 1 (label)."""
     variables = [mx.sym.var("mxfair_data"), mx.sym.var("mxfair_label")]
     try:
-        with mx.autograd.pause(train_mode=True):
+        # A name manager of its own counts operators from 0: the same blocks give the same graph, names included.
+        with mx.autograd.pause(train_mode=True), mx.name.NameManager():
             graph = loss(net(variables[0]), variables[1])
     except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
         raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error

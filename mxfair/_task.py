@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Part", "Task", "load_task", "read_table"]
 
+_CSV_CURE = "Check that it is complete, UTF-8 encoded, separated by commas and has a header line."
 #: A numeric label column with more distinct values than this is taken for a regression target.
 MAX_CLASSES = 100
 
@@ -39,6 +41,7 @@ class Task:
     name: str
     label: str
     classes: list[Any]  # label values; the last of two is the positive one
+    positive: str  # what the positive one means; empty for more than two
     train: Part
     test: Part
     split: str
@@ -70,6 +73,7 @@ def load_task(
                 "Choose adult, german_credit or zafar, or a file with classes as its label."
             )
         label, frame, target = str(bunch.target.name or "target"), bunch.data, bunch.target
+        meaning = f"1 ({bunch.positive})"
         columns, split = {**bunch.groups, **{c: frame[c] for c in frame.columns}}, bunch.split
         columns.update({c: bunch.groups[c] for c in bunch.groups.columns})  # readable names go first
         groups = list(groups) or [str(bunch.groups.columns[0])]
@@ -82,7 +86,7 @@ def load_task(
         if not groups:
             raise InputError(f"--group must name a sensitive column; the file has {_names(frame)}.")
         target = _column(frame, label, "--label")
-        columns, split = {c: frame[c] for c in frame.columns}, None
+        columns, split, meaning = {c: frame[c] for c in frame.columns}, None, ""
     chosen = {name: _column(columns, name, "--group") for name in groups}
     for name in exclude:
         _column(frame, name, "--exclude")
@@ -92,11 +96,17 @@ def load_task(
     train, test, how = _split(len(frame), split, test_size, seed)
     parts = [Part(features.iloc[r].reset_index(drop=True), labels[r], encoded.take(r), r) for r in (train, test)]
     _check_test(parts[1], classes)
-    return Task(Path(data).name, label, classes, parts[0], parts[1], how)
+    if not meaning and len(classes) == 2:
+        meaning = str(classes[-1])
+    return Task(Path(data).name, label, classes, meaning, parts[0], parts[1], how)
 
 
-def read_table(path: str) -> pd.DataFrame:
-    """Read a CSV or Parquet file as a data frame with unique text column names."""
+def read_table(path: str, *, text: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV or Parquet file as a data frame with unique text column names.
+
+    A CSV column is numeric if all of its values are, and text as it stands otherwise. Which it was in training must not
+    depend on the rows of a later file: the columns in `text` are always read as text.
+    """
     import pandas as pd
 
     file = Path(path)
@@ -107,7 +117,7 @@ def read_table(path: str) -> pd.DataFrame:
     if not file.is_file():
         raise InputError(f"'{path}' must be a file; there is none at this path. Check the spelling and the folder.")
     try:
-        frame = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file)
+        frame = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file, text)
     except ImportError as error:
         raise InputError("Reading Parquet files needs pyarrow. Install it: pip install 'mxfair[parquet]'.") from error
     except InputError:
@@ -116,7 +126,7 @@ def read_table(path: str) -> pd.DataFrame:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"'{path}' must be a readable {file.suffix[1:]} file; got an error: {reason.rstrip('.')}. "
-            "Check that it is complete, UTF-8 encoded and has a header line."
+            + ("Check that it is complete." if file.suffix.lower() == ".parquet" else _CSV_CURE)
         ) from error
     if not len(frame) or not len(frame.columns):
         raise InputError(f"'{path}' must hold a header and rows; got {plural(len(frame), 'row')}. Check the file.")
@@ -127,7 +137,7 @@ def read_table(path: str) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def _read_csv(file: Path, text_columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     with file.open(encoding="utf-8-sig", newline="") as text:
@@ -136,10 +146,21 @@ def _read_csv(file: Path) -> pd.DataFrame:
         raise InputError(f"'{file}' must hold a header line and rows; got an empty file. Check the file.")
     names = next(iter(pd.read_csv(file, header=None, nrows=1, dtype=str, encoding="utf-8-sig").to_numpy().tolist()))
     names = [str(name).strip() for name in names]
+    separator = next((s for s in (";", "\t", "|") if len(names) == 1 and s in names[0]), None)
+    if separator is not None:
+        raise InputError(f"'{file}' must be separated by commas; its header is separated by {separator!r}. Save it so.")
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:  # pandas would rename the second one silently
         raise InputError(f"Column names must be unique; '{file}' has '{repeated}' more than once. Rename one.")
-    return pd.read_csv(file, skipinitialspace=True, encoding="utf-8-sig", index_col=False, low_memory=False)
+    frame = pd.read_csv(file, dtype=str, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
+    frame.columns = pd.Index(names)
+    for name in set(names) - set(text_columns):
+        with contextlib.suppress(ValueError, TypeError):
+            frame[name] = pd.to_numeric(frame[name])
+    for name in frame.columns:
+        if frame[name].dtype.kind == "O":
+            frame[name] = frame[name].str.strip()
+    return frame
 
 
 def _names(frame: Any) -> str:
@@ -167,6 +188,9 @@ def _encode_label(target: Any, name: str, positive: str | None) -> tuple[list[An
         )
     codes, values = pd.factorize(target, sort=True)
     classes = [value.item() if hasattr(value, "item") else value for value in values]
+    strange = next((c for c in classes if not isinstance(c, (str, bool, int, float))), None)
+    if strange is not None:
+        raise InputError(f"The label column '{name}' must hold text or numbers; got {strange!r}. Convert it first.")
     if len(classes) < 2:
         raise InputError(f"The label column '{name}' must hold two classes or more; got only {classes}.")
     number = pd.api.types.is_numeric_dtype(target)
@@ -183,6 +207,8 @@ def _encode_label(target: Any, name: str, positive: str | None) -> tuple[list[An
         if positive is not None:
             raise InputError(f"--positive is for two classes; '{name}' has {len(classes)}. Leave it out.")
         return classes, codes
+    if positive is None and {str(c).lower() for c in classes} == {"true", "false"}:
+        positive = next(str(c) for c in classes if str(c).lower() == "true")
     if positive is None and not number:
         raise InputError(
             f"--positive must say which outcome of '{name}' counts as positive, {classes[0]!r} or {classes[1]!r}."

@@ -35,7 +35,7 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
         except (InputError, InputTypeError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(2)
-        except (FloatingPointError, ImportError) as error:
+        except (FloatingPointError, ImportError, OSError) as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(1)
 
@@ -55,7 +55,10 @@ def main() -> None:
 
 @main.command()
 @click.option(
-    "--data", required=True, metavar="NAME|FILE", help="adult, german_credit, zafar, or a .csv or .parquet file."
+    "--data",
+    required=True,
+    metavar="NAME|FILE",
+    help="adult, german_credit, compas, zafar, or a .csv or .parquet file.",
 )
 @click.option("--label", metavar="COLUMN", help="The column to predict (files only).")
 @click.option(
@@ -91,7 +94,9 @@ def main() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace an earlier result in DIR.")
 @_explained
 def train(**options: Any) -> None:
-    """Train a plain and a FairBatch net from the same start, and report what changed for whom.
+    """Train a plain and a fair net, and report what changed.
+
+    Both start from the same weights; the second one selects its batches with FairBatch.
 
     DIR then holds report.html, metrics.json, predictions.csv (test rows), the two nets and model.json, from which
     `mxfair predict` works.
@@ -106,11 +111,19 @@ def train(**options: Any) -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--model", metavar="NAME", help="fairbatch (default) or plain.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write there instead of to the terminal.")
+@click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
 @_explained
-def predict(folder: Path, file: str, model: str | None, out: Path | None) -> None:
-    """Score the rows of FILE (.csv or .parquet) with a net that `mxfair train` wrote to DIR."""
+def predict(folder: Path, file: str, model: str | None, out: Path | None, overwrite: bool) -> None:
+    """Score a file's rows with a trained net.
+
+    FILE is a .csv or .parquet file with the columns of training; DIR is what `mxfair train` wrote.
+    """
     from mxfair import _main_job
 
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise InputError(f"--out must be a file in an existing folder; got '{out}'. Choose another path.")
+    if out is not None and out.exists() and (not overwrite or out.samefile(file)):
+        raise InputError(f"--out must be a new file; '{out}' exists. Choose another name or add --overwrite.")
     text = _main_job.predict(folder, file, model)
     if out is None:
         click.echo(text, nl=False)

@@ -175,13 +175,13 @@ class GroupConfusion:
         """Return each value's place in `classes`."""
         if _are_small_codes(self.classes) and values.dtype.kind in "iub":
             place = values.astype(np.int64, copy=False)
-            wrong = (place < 0) | (place >= len(self.classes)) if place.dtype.kind == "i" else None
+            wrong = (place < 0) | (place >= len(self.classes))
         elif (self.classes.dtype.kind == "U") != (values.dtype.kind == "U"):  # text and numbers do not compare
             place, wrong = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
         else:
             place = np.minimum(np.searchsorted(self.classes, values), len(self.classes) - 1)
             wrong = self.classes[place] != values
-        if wrong is not None and wrong.any():
+        if wrong.any():
             shown = ", ".join(repr(c) for c in self.classes[:10].tolist())
             raise InputError(
                 f"'{name}' must be among the classes {shown}; got {values[wrong].tolist()[0]!r}. "

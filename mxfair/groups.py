@@ -96,6 +96,7 @@ class Groups:
             repeated = next(n for n in self.names if self.names.count(n) > 1)
             raise InputError(f"Group names must differ; got {repeated!r} more than once. Rename one of the levels.")
         self.known = np.arange(len(self.names)) < len(levels)
+        self.known.setflags(write=False)
         self.name = name
 
     @classmethod
@@ -270,7 +271,7 @@ def _encode(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
     if decimals > MAX_FLOAT_GROUPS:
         raise InputError(
             f"Group column '{name}' must hold categories; got {decimals} different decimal numbers. "
-            "Cut a continuous attribute into bins: Groups.binned(values, bins=4)."
+            "Cut a continuous attribute into bins first; in Python: Groups.binned(values, bins=4)."
         )
     try:
         order = np.argsort(levels, kind="stable")

@@ -174,7 +174,12 @@ class SamplerHistory(Callback):
             entry["gap"] = latest["gap"]
         for label, row in zip(sampler.classes, latest["shares"]):
             for group, share in zip(sampler.groups.names, row):
-                entry[f"share[{label:g}, {group}]"] = share
+                entry[f"share[{_label(label)}, {group}]"] = share
+
+
+def _label(value: Any) -> str:
+    """Return a label as text: 1.0 reads '1'."""
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 class ProgressBar(Callback):
@@ -197,14 +202,13 @@ class ProgressBar(Callback):
         ----------
         state : TrainingState
         """
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
-            TimeRemainingColumn(compact=True),
         )
         self._task = self._bar.add_task(self.description, total=state.epochs, note="")
         self._bar.start()
@@ -264,8 +268,9 @@ def fit(
         Show a progress bar; text is shown before it. Default: in a terminal or notebook only.
     hybridize : bool, default=True
         Run net and loss as one cached graph and update all parameters at once, where both are HybridBlocks and the
-        optimizer allows it. The numbers are those of the plain loop; the net's own hybridization is left alone. Pass
-        False for a net whose ``hybrid_forward`` must run as Python in every step.
+        optimizer allows it. The numbers are those of the plain loop; the net's own hybridization is left alone. An
+        attribute of net or loss that a callback changes takes effect when the next epoch starts. Pass False for a net
+        whose ``hybrid_forward`` must run as Python in every step.
 
     Returns
     -------
@@ -357,8 +362,10 @@ class _Loop:
                 )
         data, label = batch[0].as_in_context(self._ctx), batch[1].as_in_context(self._ctx)
         state = self.state
-        hooks_ran = state.batch == 0 or self._per_batch  # and may have frozen a layer, or loaded states
-        if self._step is None or (hooks_ran and not self._step.current()):
+        first = state.batch == 0
+        hooks_ran = first or self._per_batch  # and may have frozen a layer, or loaded states
+        retrace = first and len(self.hooks) > 1
+        if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
             with mx.autograd.pause(train_mode=False):
                 shape = state.loss(state.net(data), label).shape
             if shape != (data.shape[0],):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import re
@@ -299,6 +300,54 @@ def test_an_existing_folder_is_kept(result: tuple[pathlib.Path, Result], tmp_pat
     assert invoke(*common, "--out", folder / "out").exit_code == 2
     assert invoke(*common, "--out", tmp_path / "mine", "--overwrite").exit_code == 2
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    (folder / "out" / "notes.txt").write_text("mine, beside the result")
+    assert invoke(*common, "--out", folder / "out", "--overwrite").exit_code == 2
+    (folder / "out" / "notes.txt").unlink()
+    assert invoke(*common, "--out", ".", "--overwrite").exit_code == 2
+
+
+def test_a_link_to_a_folder_is_followed(result: tuple[pathlib.Path, Result], tmp_path: pathlib.Path) -> None:
+    """--out may be a symbolic link: the result is in the folder that it points to."""
+    folder, _ = result
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    done = invoke(
+        "train", "--data", folder / "people.csv", "--label", "hired", "--group", "sex", "--epochs", 1,
+        "--batch-size", 32, "--out", tmp_path / "link",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "real" / "report.html").is_file()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "real"]
+
+
+def test_a_row_scores_the_same_alone_as_in_its_file(tmp_path: pathlib.Path) -> None:
+    """Text that looks like a number or a truth value in one row is still the text of training."""
+    frame = make_frame()
+    rng = np.random.default_rng(1)
+    frame["zip"] = rng.choice(["012", "034", "A1", "056"], len(frame))
+    frame["flag"] = rng.choice(["TRUE", "no"], len(frame))
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    done = invoke(
+        "train", "--data", tmp_path / "people.csv", "--label", "hired", "--group", "sex",
+        "--epochs", 2, "--batch-size", 32, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    whole = io.StringIO(invoke("predict", tmp_path / "out", tmp_path / "people.csv").output)
+    scores = pd.read_csv(whole)["score"]
+    for row in np.flatnonzero((frame["zip"] != "A1") & (frame["flag"] == "TRUE"))[:3]:
+        frame.iloc[[row]].to_csv(tmp_path / "one.csv", index=False)
+        alone = invoke("predict", tmp_path / "out", tmp_path / "one.csv").output
+        assert "Note" not in alone
+        assert pd.read_csv(io.StringIO(alone))["score"][0] == pytest.approx(scores[row], abs=1e-6)
+
+
+@pytest.mark.parametrize("out", ["missing/x.csv", "."])
+def test_predict_checks_where_to_write(result: tuple[pathlib.Path, Result], out: str) -> None:
+    """A path for predict --out in a missing folder, or on a folder, is refused with exit code 2."""
+    folder, _ = result
+    done = invoke("predict", folder / "out", folder / "people.csv", "--out", folder / out)
+    assert done.exit_code == 2
+    assert "--out" in done.output
 
 
 def test_a_failure_while_writing_leaves_the_old_result(
@@ -317,11 +366,12 @@ def test_a_failure_while_writing_leaves_the_old_result(
         raise OSError("no space left on device")
 
     monkeypatch.setattr(_model_dir, "save_model", full_disk)
-    with pytest.raises(OSError, match="no space"):
-        invoke(
-            "train", "--data", folder / "people.csv", "--label", "hired", "--group", "sex", "--epochs", 1,
-            "--batch-size", 32, "--out", tmp_path / "out", "--overwrite",
-        )  # fmt: skip
+    done = invoke(
+        "train", "--data", folder / "people.csv", "--label", "hired", "--group", "sex", "--epochs", 1,
+        "--batch-size", 32, "--out", tmp_path / "out", "--overwrite",
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "no space left" in done.output
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "metrics.json").read_bytes() == before
 
@@ -396,3 +446,63 @@ def test_the_demo_narrows_the_gap_on_adult(tmp_path: pathlib.Path) -> None:
     assert gap["plain"] > 0.09
     assert gap["fairbatch"] <= 0.07
     assert (table["fairbatch_prediction"] == table["label"]).mean() >= 0.84
+
+
+MESSY = [
+    ("a;b;hired\n1;f;0\n", "separated by"),
+    ("skill,sex,hired\n" + "1e300,f,0\n2e300,m,1\n3e300,f,1\n4e300,m,0\n" * 30, "below 1e150"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), MESSY)
+def test_messy_files_get_the_cure(content: str, words: str, tmp_path: pathlib.Path) -> None:
+    """Another separator, or numbers whose squares overflow, are named in the error."""
+    (tmp_path / "messy.csv").write_text(content)
+    done = invoke(
+        "train", "--data", tmp_path / "messy.csv", "--label", "hired", "--group", "sex", "--batch-size", 8,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+def test_spaces_around_text_make_no_new_classes(tmp_path: pathlib.Path) -> None:
+    """'yes', ' yes' and 'yes ' are one label, and lower-case true is the positive one of true and false."""
+    frame = make_frame()
+    for values in (["yes", " yes", "yes "], ["true"]):
+        other = "no" if "yes" in values else "false"
+        labels = np.resize(np.array(values, dtype=object), len(frame))
+        frame.assign(hired=np.where(frame["hired"] == 1, labels, other)).to_csv(tmp_path / "people.csv", index=False)
+        positive = ("--positive", "yes") if other == "no" else ()
+        done = invoke(
+            "train", "--data", tmp_path / "people.csv", "--label", "hired", "--group", "sex", "--epochs", 1,
+            "--batch-size", 32, "--out", tmp_path / "out", "--overwrite", *positive,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.output
+        state = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
+        assert state["classes"] == [other, values[0]]
+
+
+def test_predict_does_not_replace_a_file_unasked(result: tuple[pathlib.Path, Result], tmp_path: pathlib.Path) -> None:
+    """An existing file is replaced with --overwrite only, and the file being scored never."""
+    folder, _ = result
+    source = tmp_path / "people.csv"
+    source.write_bytes((folder / "people.csv").read_bytes())
+    (tmp_path / "scores.csv").write_text("mine")
+    assert invoke("predict", folder / "out", source, "--out", tmp_path / "scores.csv").exit_code == 2
+    assert invoke("predict", folder / "out", source, "--out", source, "--overwrite").exit_code == 2
+    assert (tmp_path / "scores.csv").read_text() == "mine"
+    assert invoke("predict", folder / "out", source, "--out", tmp_path / "scores.csv", "--overwrite").exit_code == 0
+
+
+def test_a_column_like_an_identifier_is_noted(tmp_path: pathlib.Path) -> None:
+    """A text column with a new value in most rows trains, with a note that says to leave it out."""
+    frame = make_frame()
+    frame["name"] = [f"person {i}" for i in range(len(frame))]
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    command = (
+        "train", "--data", tmp_path / "people.csv", "--label", "hired", "--group", "sex", "--epochs", 1,
+        "--batch-size", 32, "--out", tmp_path / "out", "--overwrite",
+    )  # fmt: skip
+    assert "like an identifier" in invoke(*command).output
+    assert "like an identifier" not in invoke(*command, "--exclude", "name").output

@@ -240,6 +240,14 @@ def test_accuracy_of_several_classes_is_one_rate():
     assert CRITERIA["accuracy_parity"].difference(table) == 0.5
 
 
+@pytest.mark.parametrize(("n_classes", "places"), [(2, [1]), (3, [0, 1, 2])])
+def test_rates_are_paired_with_their_classes(n_classes, places):
+    """The sampler asks which class each rate is about: the last of two, each of several, one for accuracy."""
+    pairs = Criterion("x", ["selection_rate", "accuracy"]).rate_classes(np.arange(n_classes))
+    assert [place for rate, place in pairs if rate.name == "selection_rate"] == places
+    assert len([rate for rate, _ in pairs if rate.name == "accuracy"]) == 1
+
+
 def test_a_stated_positive_class_is_the_only_one():
     """With a positive class, several classes give one gap under the rate's own name."""
     table = GroupConfusion.of(["x", "y", "z", "y"], ["x", "y", "y", "y"], ["a", "a", "b", "b"])

@@ -524,9 +524,8 @@ def test_quantile_bins_of_repeated_values_are_fewer_and_never_empty(values):
 
 def test_bins_of_close_large_numbers_have_different_names():
     """Cut points are written with as many digits as it takes to tell them apart."""
-    groups = Groups.binned(np.arange(1_000_000, 1_000_100), 4)
-    assert len(set(groups.names)) == 4
-    assert groups.counts.tolist() == [25, 25, 25, 25]
+    groups = Groups.binned([1_000_001, 1_000_002, 1_000_003], bins=[1_000_001, 1_000_002])
+    assert groups.names == ("<= 1000001", "1000001 to 1000002", "> 1000002")
 
 
 @pytest.mark.parametrize(

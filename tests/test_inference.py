@@ -210,3 +210,24 @@ def test_scores_of_classes_sum_to_one():
 def test_the_loss_says_whether_outputs_are_probabilities(loss, expected):
     """Only from_sigmoid=True makes the net's output a probability."""
     assert _inference.is_probability(loss) is expected
+
+
+class TestLabelsAndOutputs:
+    """What a net's outputs stand for must be certain."""
+
+    @pytest.mark.parametrize("labels", [[1, 2, 3], [0, 1, 5], [-1, 0, 1], [0.5, 1.0, 2.0]])
+    def test_labels_beyond_the_outputs_are_refused(self, labels):
+        """A net with three outputs needs labels among 0, 1 and 2, as Gluon's softmax losses do."""
+        with pytest.raises(InputError, match="labels 0 to 2"):
+            _inference.decisions(np.eye(3), np.array(labels))
+
+    def test_outputs_that_could_be_probabilities_must_be_named(self):
+        """A net that ends in a sigmoid is not read as one that returns raw scores."""
+        net = gluon.nn.Dense(1, activation="sigmoid")
+        net.initialize()
+        data = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+        dataset = gluon.data.ArrayDataset(data, np.tile(np.float32([0, 1]), 10), np.repeat(np.float32([0, 1]), 10))
+        with pytest.raises(InputError, match="probability=True"):
+            _inference.score(net, dataset)
+        scored = _inference.score(net, dataset, probability=True)
+        assert ((scored.scores > 0.5) == (scored.preds == 1)).all()

@@ -33,3 +33,9 @@ def test_the_complete_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "equalized_odds" in shown
     assert "16,281" in shown
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+def test_no_placeholder_is_left(page: pathlib.Path) -> None:
+    """No page has a word in capitals where a figure was to come."""
+    assert not re.search(r"(?:^|\. )[A-Z]{5,}$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)

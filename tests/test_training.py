@@ -660,3 +660,27 @@ class TestProgress:
         one = setup()
         fit(one.net, one.loader, one.loss, one.trainer, 1)
         assert "".join(capsys.readouterr()) == ""
+
+
+class TestAnnealedAttributes:
+    """Net and loss may be changed by a callback between epochs."""
+
+    def test_a_changed_attribute_takes_effect_at_the_next_epoch(self):
+        """A callback that switches the loss off gives a loss of 0 from the next epoch on, hybridized or not."""
+
+        class SwitchOff(training.Callback):
+            def on_epoch_end(self, state):
+                state.loss._weight = 0.0
+
+        X, y = np.eye(8, dtype="float32"), np.tile(np.float32([0, 1]), 4)
+        for hybridize in (True, False):
+            net = gluon.nn.Dense(1, in_units=8)
+            net.initialize()
+            loss = gluon.loss.SigmoidBinaryCrossEntropyLoss(weight=1.0)
+            trainer = gluon.Trainer(net.collect_params(), "sgd")
+            loader = DataLoader(gluon.data.ArrayDataset(X, y), 4)
+            history = training.fit(
+                net, loader, loss, trainer, 3, callbacks=[SwitchOff()], progress=False, hybridize=hybridize
+            )
+            assert history["loss"][0] > 0.5
+            assert history["loss"][1:] == [0.0, 0.0]

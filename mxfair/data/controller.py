@@ -26,6 +26,8 @@ class Controller:
     ----------
     need : {"rates", "loss", "positive_loss"}
         What the signal has to measure.
+    min_per_batch : float
+        The sampler's floor unless its user gives one: 1, and 0 for the published rule.
     criterion : Criterion
         Set by `bind`.
     classes : ndarray of shape (n_labels,)
@@ -35,6 +37,7 @@ class Controller:
     """
 
     need = "rates"
+    min_per_batch = 1.0
     criterion: Criterion
     classes: np.ndarray
     data_shares: np.ndarray
@@ -105,6 +108,7 @@ class PaperController(Controller):
            [0.6, 0.4]])
     """
 
+    min_per_batch = 0.0
     _LABELS = ("demographic_parity", "equal_opportunity", "predictive_equality", "equalized_odds")
 
     def __init__(self, step: float = 0.005) -> None:
@@ -115,7 +119,8 @@ class PaperController(Controller):
         super().bind(criterion, classes, data_shares)
         if criterion.name not in self._LABELS:
             raise InputError(
-                f"The published rule covers {', '.join(self._LABELS)}; got {criterion.name}. "
+                f"The published rule and its mirror for false positives cover {', '.join(self._LABELS)}; "
+                f"got {criterion.name}. "
                 "Use controller='proportional'."
             )
         if criterion.name == "demographic_parity" and len(classes) != 2:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._inference import arrays_of
+from mxfair._inference import ZERO_COPY, arrays_of
 from mxfair._validation import InputError, generator, positive_integer, same_length, to_numpy
 from mxfair.criterion import Criterion
 from mxfair.data.controller import Controller
@@ -216,7 +216,7 @@ class FairDataLoader(DataLoader):
         controller: str | Controller = "proportional",
         signal: Signal | Callable[[], Any] | None = None,
         positive: Any = None,
-        min_per_batch: float = 1.0,
+        min_per_batch: float | None = None,
         seed: int | np.random.Generator | None = None,
         **kwargs: Any,
     ) -> None:
@@ -225,7 +225,7 @@ class FairDataLoader(DataLoader):
                 raise InputError(f"'{key}' must not be given: FairBatch selects the samples. Leave it out.")
         arrays = arrays_of(dataset) or []
         if labels is None:
-            labels = _column(arrays, 1, "labels")
+            labels = _column(dataset, 1, "labels")
         dataset, groups = self._with_groups(dataset, arrays, groups)
         same_length(dataset=dataset, labels=labels, groups=groups)
         if signal is None:
@@ -248,7 +248,7 @@ class FairDataLoader(DataLoader):
     def _with_groups(dataset: Any, arrays: list[Any], groups: Any) -> tuple[Any, Groups]:
         """Return a dataset of (data, label, group), and the groups."""
         if groups is None:
-            return dataset, Groups(_column(arrays, 2, "groups"))
+            return dataset, Groups(_column(dataset, 2, "groups"))
         groups = groups if isinstance(groups, Groups) else Groups(groups)
         same_length(dataset=dataset, groups=groups)
         codes = groups.codes.astype(np.float32)
@@ -263,13 +263,20 @@ class FairDataLoader(DataLoader):
         return _WithGroups(dataset, codes), groups
 
 
-def _column(arrays: list[Any], place: int, name: str) -> np.ndarray:
+def _column(dataset: Any, place: int, name: str) -> np.ndarray:
+    arrays = getattr(dataset, "_data", ()) if type(dataset) is mx.gluon.data.ArrayDataset else ()
     if len(arrays) <= place:
         raise InputError(
-            f"'{name}' must be given: they are read from an ArrayDataset(data, labels, groups) of NumPy arrays or "
-            f"NDArrays only. Pass {name}=array, one per sample and in the order of the dataset."
+            f"'{name}' must be given: only an ArrayDataset(data, labels, groups) shows them without reading every "
+            f"sample. Pass {name}=array, one per sample and in the order of the dataset."
         )
-    return to_numpy(arrays[place])
+    column = to_numpy(arrays[place])
+    if column.dtype.kind not in "biuf":
+        raise InputError(
+            f"The {name} in an ArrayDataset must be numbers, since Gluon puts them into batches; got {column[0]!r}. "
+            f"Leave them out of the dataset and pass {name}=, or encode them."
+        )
+    return column
 
 
 def _bytes_per_row(array: Any) -> int:
@@ -286,7 +293,8 @@ def _blocks(batch_sampler: Any) -> Iterator[np.ndarray]:
 def _take(array: Any, rows: np.ndarray) -> Any:
     """Gather rows as a new NDArray."""
     if isinstance(array, np.ndarray):
-        return mx.nd.from_numpy(np.take(array, rows, axis=0))
+        taken = np.take(array, rows, axis=0)
+        return mx.nd.from_numpy(taken) if taken.dtype.name in ZERO_COPY else mx.nd.array(taken, dtype=taken.dtype)
     rows = np.arange(len(array))[rows]  # Python's rules for negative and too large indices: take clips them
     index = mx.nd.array(rows, dtype="int64", ctx=array.context)
     return mx.nd.take(array, index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -56,12 +57,12 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         Measures the net: a `FullPass`, or a function of no arguments that returns one decision (for controllers that
         compare rates) or one loss (for ``"paper"``) per sample.
     controller : {"proportional", "paper"} or Controller, default="proportional"
-        Turns what the signal measured into shares. "paper" is the published rule.
+        Turns what the signal measured into shares. "paper" is the published rule. The sampler works on a copy.
     positive : label value, optional
         The class that counts as positive. Default: the larger of two labels.
-    min_per_batch : float, default=1
+    min_per_batch : float, optional
         A share never falls below this many rows a batch, or below the data's own rate where that is less: no group
-        vanishes from training. 0 allows a share of 0, as the published rule does.
+        vanishes from training. Default: the controller's, 1; the published rule has 0, which lets a group vanish.
     seed : int or numpy.random.Generator, optional
         Seed of the sampler's own random numbers; global random state is neither read nor changed.
 
@@ -119,7 +120,7 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         signal: Signal | Callable[[], Any] | None = None,
         controller: str | Controller = "proportional",
         positive: Any = None,
-        min_per_batch: float = 1.0,
+        min_per_batch: float | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         labels = numeric_labels(labels)
@@ -127,6 +128,8 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         self._n = same_length(labels=labels, groups=self.groups)
         self.classes, places = _classes(labels)
         self.batch_size = positive_integer(batch_size, "batch_size")
+        if self.batch_size > self._n:
+            raise InputError(f"'batch_size' must be at most {self._n}, the number of samples; got {batch_size}.")
         self.criterion = criterion_named(criterion)
         if positive is not None:
             self.criterion = self.criterion.with_positive(positive)
@@ -138,9 +141,9 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         self._check_cells()
         self._members = np.argsort(cells, kind="stable")
         self.data_shares = self.counts / self.counts.sum(axis=1, keepdims=True)
-        self._floor = self._floor_shares(min_per_batch)
         self.shares = self.data_shares.copy()
-        self.controller = controller_named(controller)
+        self.controller = copy.deepcopy(controller_named(controller))  # bind() ties it to this sampler
+        self._floor = self._floor_shares(self.controller.min_per_batch if min_per_batch is None else min_per_batch)
         self.controller.bind(self.criterion, self.classes, _rows_to_one(self.data_shares[:, self._known]))
         one_of(self.controller.need, NEEDS, "controller.need")
         self._signal = self._as_signal(signal, labels)
@@ -183,6 +186,7 @@ class FairBatchSampler(mx.gluon.data.Sampler):
 
     def _as_signal(self, signal: Any, labels: np.ndarray) -> Signal:
         if isinstance(signal, Signal):
+            self._check_names(getattr(signal, "groups", self.groups).names)
             return signal
         if callable(signal):
             return CallableSignal(signal, labels, self.groups)
@@ -190,6 +194,13 @@ class FairBatchSampler(mx.gluon.data.Sampler):
             f"'signal' must be a Signal or a function of no arguments; got {signal!r}. Pass signal=mxfair.data."
             "FullPass(net, data, labels, groups, loss=loss) or use mxfair.data.FairDataLoader, which makes one."
         )
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        if tuple(names) != self.groups.names:
+            raise InputError(
+                f"The signal must measure the sampler's groups in their order, {', '.join(self.groups.names)}; got "
+                f"{', '.join(names)}. Encode them once, groups = mxfair.Groups(...), and pass that to both."
+            )
 
     def __len__(self) -> int:
         return -(-self._n // self.batch_size)
@@ -204,7 +215,7 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         Yields
         ------
         ndarray of int64, shape (n_batches, batch_size)
-            A batch a row. Between two blocks the shares may change.
+            A batch a row.
         """
         self._refresh()
         yield self._draw(len(self))
@@ -218,6 +229,8 @@ class FairBatchSampler(mx.gluon.data.Sampler):
                 f"'signal' must measure {self.controller.need!r} for {self.counts.shape[0]} labels and "
                 f"{self.counts.shape[1]} groups; got {stats!r}. Return a CellStats with all cells."
             )
+        if stats.rates is not None:
+            self._check_names(stats.rates.groups)
         known = self._known
         for_controller = replace(
             stats,

@@ -94,14 +94,17 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise InputError(f"Column '{name}' must hold values; all are missing. Leave the column out.")
             median = float(np.median(present))
             filled = np.where(np.isnan(values), median, values)
+            if np.abs(filled).max() > 1e150:  # squares overflow
+                raise InputError(
+                    f"Column '{name}' must be below 1e150; got {np.abs(filled).max():g}. Rescale or remove it."
+                )
+            constant = filled.min() == filled.max()  # its deviation may be a rounding error instead of 0
             return {
                 "name": name,
                 "kind": "number",
                 "median": median,
                 "mean": float(filled.mean()),
-                "std": float(filled.std())
-                if filled.min() < filled.max()
-                else 1.0,  # rounding may give a constant 1e-17
+                "std": 1.0 if constant else float(filled.std()),
                 "indicator": len(present) < len(values),
             }
         if _is_date(column):
@@ -115,6 +118,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"Column '{name}' must be a category; got {len(levels):,} different texts, more than "
                 f"{self.max_levels:,}. Leave identifiers and free text out."
+            )
+        if len(levels) > max(20, len(column) // 2):
+            warnings.warn(
+                f"Column '{name}' has {len(levels):,} different texts in {len(column):,} rows, like an identifier: a "
+                "net can learn rows by heart from it. Leave it out unless it is a category.",
+                stacklevel=4,
             )
         return {"name": name, "kind": "category", "levels": levels, "indicator": bool(column.isna().any())}
 

@@ -22,7 +22,8 @@ def evaluate(
     positive: Any | None = None,
     classes: Any | None = None,
     criteria: Any | None = None,
-    **options: Any,
+    probability: bool | None = None,
+    chunk: int | None = None,
 ) -> FairnessReport:
     """Report the rates by group of a net on a dataset.
 
@@ -36,8 +37,11 @@ def evaluate(
         Label and group of each sample, where the dataset does not hold them.
     name, positive, classes, criteria
         As for `evaluate_predictions`.
-    **options
-        ``probability=True`` if the net returns probabilities; ``chunk``, the samples per pass.
+    probability : bool, optional
+        Whether the net returns probabilities rather than raw scores. Default: raw scores, and an error where one output
+        per sample lies between 0 and 1 throughout, so that either could be meant.
+    chunk : int, optional
+        Samples per pass. Default: 16,384, fewer for large samples.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def evaluate(
     from mxfair._inference import score
     from mxfair.report._evaluation import evaluate_predictions
 
-    scored = score(net, dataset, labels=labels, groups=groups, **options)
+    scored = score(net, dataset, labels=labels, groups=groups, classes=classes, probability=probability, chunk=chunk)
     scores = scored.scores
     if scores.ndim == 1:  # probability of the last class; `positive` may be the first one
         scores = np.column_stack([1.0 - scores, scores])

@@ -116,7 +116,7 @@ class TestPaper:
 
     def test_a_criterion_outside_the_published_rule_is_refused(self):
         """The message names the criteria covered and the controller that covers the others."""
-        with pytest.raises(InputError, match=r"covers demographic_parity.*got accuracy_parity.*'proportional'"):
+        with pytest.raises(InputError, match=r"cover demographic_parity.*got accuracy_parity.*'proportional'"):
             bound(PaperController(), "accuracy_parity")
 
     def test_demographic_parity_of_three_labels_is_refused(self):

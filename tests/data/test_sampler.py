@@ -478,3 +478,45 @@ def test_two_epochs_may_be_drawn_at_once():
 def test_every_named_criterion_can_be_steered(name):
     """The default controller covers all named criteria."""
     assert len(list(sampler_of([[10, 15], [20, 8]], 10, criterion=name))) == 6
+
+
+class TestSharedObjects:
+    """Objects that are used twice do not disturb each other."""
+
+    def test_two_samplers_may_be_given_one_controller(self):
+        """Each sampler works on a copy: the second one's criterion does not change the first one's moves."""
+        labels, groups = np.tile([0, 0, 1, 1], 25), np.tile(["a", "b"], 50)
+        decisions = np.where(groups == "a", 1, 0)
+        rule = mxfair.data.ProportionalController()
+        samplers = [
+            mxfair.data.FairBatchSampler(labels, groups, 20, c, signal=lambda: decisions, controller=rule, seed=0)
+            for c in ("equal_opportunity", "predictive_equality")
+        ]
+        moved = []
+        for sampler in samplers:
+            list(sampler)
+            moved.append(np.abs(sampler.shares - sampler.data_shares).sum(axis=1) > 0)
+        assert [m.tolist() for m in moved] == [[False, True], [True, False]]
+
+    def test_a_signal_with_groups_in_another_order_is_refused(self):
+        """Groups encoded in another order would steer the wrong group, so they are refused at construction."""
+        labels, groups = np.tile([0, 0, 1, 1], 25), np.tile(["m", "f"], 50)
+        net = gluon.nn.Dense(1)
+        net.initialize()
+        signal = mxfair.data.FullPass(net, np.zeros((100, 2), "float32"), labels, groups)
+        other = mxfair.Groups.from_codes((groups == "f").astype(int), ["m", "f"])
+        with pytest.raises(InputError, match="in their order"):
+            mxfair.data.FairBatchSampler(labels, other, 20, signal=signal)
+
+    def test_the_published_rule_has_no_floor_unless_one_is_given(self):
+        """With controller="paper" a share may reach 0, as published; min_per_batch keeps it above."""
+        labels, groups = np.tile([0, 0, 1, 1], 25), np.tile(["a", "b"], 50)
+        losses = np.where(groups == "a", 1.0, 0.0)
+        for floor, least in ((None, 0.0), (1, 0.1)):
+            rule = mxfair.data.PaperController(step=0.3)
+            sampler = mxfair.data.FairBatchSampler(
+                labels, groups, 20, "equal_opportunity", signal=lambda: losses, controller=rule, min_per_batch=floor
+            )
+            for _ in range(4):
+                list(sampler)
+            assert sampler.shares[1].tolist() == pytest.approx([1 - least, least])
