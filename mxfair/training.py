@@ -401,4 +401,5 @@ class _Loop:
 
 
 def _someone_watches() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    shell = sys.modules.get("IPython")
+    return sys.stderr.isatty() or (shell is not None and shell.get_ipython() is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,7 @@ def load_adult(*, drop_missing: bool = False) -> DatasetBunch:
         positive="income above 50,000 dollars a year (favourable)",
         licence="CC BY 4.0",
         source="Becker & Kohavi (1996), UCI Machine Learning Repository, https://doi.org/10.24432/C5XW20",
-        DESCR=load_adult.__doc__ or "",
+        DESCR=inspect.getdoc(load_adult) or "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from typing import TYPE_CHECKING
 
@@ -87,5 +88,5 @@ def load_communities_crime() -> DatasetBunch:
         positive="a high value means more reported violent crimes per population (unfavourable)",
         licence="CC BY 4.0",
         source="Redmond (2009), UCI Machine Learning Repository, https://doi.org/10.24432/C53W3X",
-        DESCR=load_communities_crime.__doc__ or "",
+        DESCR=inspect.getdoc(load_communities_crime) or "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,7 @@ def fetch_compas(
         positive="arrested again within two years (unfavourable)",
         licence="none stated by ProPublica; fetched, not shipped",
         source=f"ProPublica (2016), {COMPAS_URL}",
-        DESCR=fetch_compas.__doc__ or "",
+        DESCR=inspect.getdoc(fetch_compas) or "",
     )
 
 

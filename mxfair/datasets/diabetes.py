@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def load_diabetes() -> DatasetBunch:
         positive="a high value means more progression of the disease (unfavourable)",
         licence="as shipped with scikit-learn (BSD-3-Clause); none stated for the data",
         source="Efron et al. (2004), Least Angle Regression, through sklearn.datasets.load_diabetes",
-        DESCR=load_diabetes.__doc__ or "",
+        DESCR=inspect.getdoc(load_diabetes) or "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from typing import TYPE_CHECKING
 
@@ -108,5 +109,5 @@ def load_german_credit() -> DatasetBunch:
         positive="good credit: paid back as agreed (favourable)",
         licence="CC BY 4.0",
         source="Hofmann (1994), UCI Machine Learning Repository, https://doi.org/10.24432/C5NC77",
-        DESCR=load_german_credit.__doc__ or "",
+        DESCR=inspect.getdoc(load_german_credit) or "",
     )

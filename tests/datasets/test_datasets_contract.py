@@ -169,7 +169,7 @@ def test_docstring_states_licence_and_caveats(name):
 
 def test_description_is_the_docstring(bunch):
     """The caveats travel with the data."""
-    assert datasets.LOADERS[bunch.name].__doc__ == bunch.DESCR
+    assert inspect.getdoc(datasets.LOADERS[bunch.name]) == bunch.DESCR
     assert bunch.licence
     assert bunch.source
 
