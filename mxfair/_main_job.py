@@ -164,9 +164,8 @@ def _report(
     part, classes = task.test, list(range(len(task.classes)))
     evaluations: list[report.Evaluation] = []
     for name, values in test_scores.items():
-        places = (values > 0.5).astype(np.int64) if values.ndim == 1 else values.argmax(axis=1)
         single = report.evaluate_predictions(
-            part.labels, places, part.groups, scores=values, name=TITLES[name], classes=classes
+            part.labels, _model_dir.places(values), part.groups, scores=values, name=TITLES[name], classes=classes
         )
         evaluations += single.evaluations
     return report.FairnessReport(

@@ -19,7 +19,7 @@ from mxfair.preprocessing import TabularEncoder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_target", "load_model", "predictions", "save_model", "written_whole"]
+__all__ = ["check_target", "load_model", "places", "predictions", "save_model", "written_whole"]
 
 _SCHEMA = "mxfair.model/1"
 _FILE = "model.json"
@@ -113,14 +113,17 @@ def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dic
     return net, encoder, state
 
 
+def places(scores: np.ndarray) -> np.ndarray:
+    """Return the place of the class that each score decides for."""
+    return (scores > 0.5).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+
+
 def predictions(scores: np.ndarray, classes: list[Any], prefix: str = "") -> pd.DataFrame:
     """Return scores and decisions as columns; two classes have one score, that of the positive class."""
     import pandas as pd
 
     if scores.ndim == 1:
-        places = (scores > 0.5).astype(np.int64)
         columns = {f"{prefix}score": scores}
     else:
-        places = scores.argmax(axis=1)
         columns = {f"{prefix}score[{c}]": scores[:, i] for i, c in enumerate(classes)}
-    return pd.DataFrame({**columns, f"{prefix}prediction": np.array(classes, dtype=object)[places]})
+    return pd.DataFrame({**columns, f"{prefix}prediction": np.array(classes, dtype=object)[places(scores)]})

@@ -12,6 +12,7 @@ import numpy as np
 
 from mxfair import datasets
 from mxfair._validation import InputError, one_of, plural
+from mxfair.datasets._bunch import random_split
 from mxfair.groups import Groups
 
 if TYPE_CHECKING:
@@ -230,9 +231,8 @@ def _split(n: int, split: Any, test_size: float, seed: int) -> tuple[np.ndarray,
         raise InputError(
             f"--test-size must leave rows on both sides of the split; got {test_size:g} for {plural(n, 'row')}."
         )
-    order = np.random.default_rng(seed).permutation(n)
-    cut = round((1 - test_size) * n)
-    return np.sort(order[:cut]), np.sort(order[cut:]), f"random {1 - test_size:.0%} / {test_size:.0%}, seed {seed}"
+    train, test = random_split(n, test_size, seed)
+    return np.sort(train), np.sort(test), f"random {1 - test_size:.0%} / {test_size:.0%}, seed {seed}"
 
 
 def _check_test(test: Part, classes: list[Any]) -> None:

@@ -13,6 +13,20 @@ from mxfair._validation import InputError, one_of, positive_integer, same_length
 _ROW_KEYS = ("data", "target", "groups", "split", "sample_weight", "meta")  # one row, or one value, per sample
 
 
+def random_split(n: int, test_size: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a training and a test part; see `DatasetBunch.train_test`."""
+    n_train = round((1 - test_size) * n) if 0 < test_size < 1 else 0
+    if not 0 < n_train < n:
+        raise InputError(
+            f"'test_size' must leave samples on both sides of the split; got {test_size} for {n} samples. "
+            "Choose a share between 0 and 1, for instance 0.3."
+        )
+    if positive_integer(seed, "seed", minimum=0) >= 2**32:
+        raise InputError(f"'seed' must be below 2**32; got {seed}. Choose a smaller number.")
+    order = np.random.RandomState(seed).permutation(n)
+    return order[:n_train], order[n_train:]
+
+
 class DatasetBunch(Bunch):
     """A data set with its groups: scikit-learn's Bunch (a dict whose keys are attributes too), always with these keys.
 
@@ -138,17 +152,7 @@ class DatasetBunch(Bunch):
         if self.split is not None:
             train, test = np.flatnonzero(self.split == "train"), np.flatnonzero(self.split == "test")
         else:
-            n = len(self.target)
-            n_train = round((1 - test_size) * n) if 0 < test_size < 1 else 0
-            if not 0 < n_train < n:
-                raise InputError(
-                    f"'test_size' must leave samples on both sides of the split; got {test_size} for {n} samples. "
-                    "Choose a share between 0 and 1, for instance 0.3."
-                )
-            if positive_integer(seed, "seed", minimum=0) >= 2**32:
-                raise InputError(f"'seed' must be below 2**32; got {seed}. Choose a smaller number.")
-            order = np.random.RandomState(seed).permutation(n)
-            train, test = order[:n_train], order[n_train:]
+            train, test = random_split(len(self.target), test_size, seed)
         return self._take(train), self._take(test)
 
     def _take(self, rows: np.ndarray) -> DatasetBunch:
