@@ -283,6 +283,11 @@ def fit(
     FloatingPointError
         At the end of an epoch whose mean loss, or a trained parameter after it, is not finite.
 
+    Warns
+    -----
+    UserWarning
+        If the loader selects batches by the gaps of another net.
+
     Notes
     -----
     The loss is read once an epoch: nothing waits for the engine in between.
@@ -306,6 +311,14 @@ def fit(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise InputTypeError(f"'callbacks' must hold Callback objects; got {callback!r}.")
+    signal = getattr(getattr(loader, "_batch_sampler", None), "_signal", None)
+    if getattr(signal, "net", net) is not net:
+        warnings.warn(
+            "The loader measures another net than the one being trained, so that one net's gaps choose the other's "
+            "batches. Make the FairDataLoader with this net.",
+            UserWarning,
+            stacklevel=2,
+        )
     state = TrainingState(net, loader, loss, trainer, epochs)
     hooks: list[Callback] = [SamplerHistory(), *callbacks]
     if progress or (progress is None and _someone_watches()):

@@ -684,3 +684,17 @@ class TestAnnealedAttributes:
             )
             assert history["loss"][0] > 0.5
             assert history["loss"][1:] == [0.0, 0.0]
+
+
+def test_a_loader_that_measures_another_net_is_noticed():
+    """Training one net on batches chosen for another warns."""
+    X, y = np.eye(8, dtype="float32"), np.tile(np.float32([0, 1]), 4)
+    nets = [gluon.nn.Dense(1, in_units=8) for _ in range(2)]
+    for net in nets:
+        net.initialize()
+    loss = gluon.loss.SigmoidBinaryCrossEntropyLoss()
+    dataset = gluon.data.ArrayDataset(X, y, np.repeat(np.float32([0, 1]), 4))
+    loader = FairDataLoader(dataset, 4, net=nets[0], loss=loss)
+    trainer = gluon.Trainer(nets[1].collect_params(), "sgd")
+    with pytest.warns(UserWarning, match="another net"):
+        fit(nets[1], loader, loss, trainer, 1, progress=False)
