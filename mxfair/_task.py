@@ -75,11 +75,9 @@ def load_task(
             )
         label, frame, target = str(bunch.target.name or "target"), bunch.data, bunch.target
         meaning = f"1 ({bunch.positive})"
-        columns, split = {**bunch.groups, **{c: frame[c] for c in frame.columns}}, bunch.split
-        columns.update({c: bunch.groups[c] for c in bunch.groups.columns})  # readable names go first
+        tables = [table for table in (bunch.meta, frame, bunch.groups) if table is not None]  # readable names win
+        columns, split = {c: table[c] for table in tables for c in table.columns}, bunch.split
         groups = list(groups) or [str(bunch.groups.columns[0])]
-        if bunch.meta is not None:
-            columns.update({c: bunch.meta[c] for c in bunch.meta.columns if c not in columns})
     else:
         frame = read_table(data)
         if label is None:

@@ -19,7 +19,7 @@ __all__ = ["TabularEncoder"]
 _SCHEMA = "mxfair.tabular_encoder/1"
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Standardise numbers and one-hot encode categories; what was fitted is plain JSON.
 
     Numbers get mean 0 and standard deviation 1 on the fitted rows. Where a number is missing it becomes the median,

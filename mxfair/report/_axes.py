@@ -178,7 +178,7 @@ def _end_labels(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         return
     low, high = axes.get_ylim()
     figure = axes.get_figure()
-    height = axes.get_position().height * figure.get_figheight() * 72  # type: ignore[union-attr]
+    height = axes.get_position().height * figure.get_figheight() * 72  # type: ignore[union-attr]  # its figure is set
     step = 15.0 * (high - low) / height
     ends = sorted(ends, key=lambda end: end[1])
     places: list[float] = []

@@ -110,7 +110,7 @@ def to_text(report: FairnessReport, *, columns: int = 110) -> str:
 
     console = Console(file=io.StringIO(), width=columns, color_system=None, force_terminal=False, legacy_windows=False)
     console.print(to_rich(report, plain=True))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     return "\n".join(line.rstrip() for line in text.rstrip().splitlines())
 
 
