@@ -88,6 +88,20 @@ def numbers(values: Any, name: str) -> np.ndarray:
     return result
 
 
+def weights(values: Any, name: str = "sample_weight") -> np.ndarray | None:
+    """Return weights as a 1-D array of float64, finite and not negative; None stays None."""
+    if values is None:
+        return None
+    array = numbers(values, name)
+    bad = ~(np.isfinite(array) & (array >= 0))
+    if bad.any():
+        place = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"'{name}' must be finite and not negative; got {array[place]:g} at row {place}. Check the weights."
+        )
+    return array
+
+
 def one_type(array: np.ndarray, name: str) -> np.ndarray:
     """Return an object array (a column of a mixed data frame, say) in the type that its values have in common."""
     if array.dtype.kind != "O":

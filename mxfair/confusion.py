@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, labels_vector, missing, numbers, one_type, same_length, to_numpy, vector
+from mxfair._validation import InputError, labels_vector, missing, one_type, same_length, to_numpy, vector, weights
 from mxfair.groups import Groups
 
 __all__ = ["GroupConfusion"]
@@ -128,10 +128,8 @@ class GroupConfusion:
         """
         labels, preds = labels_vector(labels), _predictions(preds)
         codes = self._codes(groups)
-        weight = None if sample_weight is None else numbers(sample_weight, "sample_weight")
+        weight = weights(sample_weight)
         same_length(labels=labels, preds=preds, groups=codes, sample_weight=weight)
-        if weight is not None and not (np.isfinite(weight).all() and (weight >= 0).all()):
-            raise InputError("'sample_weight' must be finite and not negative. Check the weights.")
         rows = self._index(labels, "labels") + codes * len(self.classes)
         if preds.ndim == 2:
             self._add_soft(rows, preds, weight)

@@ -37,6 +37,8 @@ LAYERS = (
     "scores",
     "residuals",
     "uncertainty",
+    "group_metric",
+    "disparity",
     "groups",
     "_step",
     "_inference",
@@ -52,6 +54,8 @@ WITHOUT_ENGINE = (
     "criterion",
     "rate",
     "confusion",
+    "group_metric",
+    "disparity",
     "groups",
     "_validation",
 )
