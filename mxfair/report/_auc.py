@@ -8,6 +8,7 @@ import numpy as np
 
 from mxfair._validation import InputError, same_length, to_numpy
 from mxfair.groups import Groups
+from mxfair.metric._mann_whitney import MannWhitney
 
 
 def check_scores(scores: Any, labels: np.ndarray, classes: np.ndarray, places: list[int]) -> np.ndarray:
@@ -33,16 +34,19 @@ def auc_by_group(
 
     It is NaN where, for one of the classes, a group lacks samples inside or outside the class.
     """
-    hits = np.column_stack([labels == classes[place] for place in places])
-    order = np.argsort(groups.codes, kind="stable")
-    ends = np.cumsum(groups.counts)[:-1]
-    parts = zip(np.split(hits[order], ends), np.split(scores[order], ends))
-    return _macro(hits, scores), np.array([_macro(hit, score) for hit, score in parts])
+    rank = MannWhitney(len(labels), groups.codes, groups.n_groups)
+    sizes = np.concatenate([[len(labels)], groups.counts])
+    columns = []
+    for column, place in enumerate(places):
+        positives = np.flatnonzero(labels == classes[place])
+        found = np.concatenate([[len(positives)], np.bincount(groups.codes[positives], minlength=groups.n_groups)])
+        pairs = found * (sizes - found)
+        u = rank(_contiguous(scores[:, column]), positives).u(groups.n_groups)
+        columns.append(np.where(pairs > 0, u / np.maximum(pairs, 1), np.nan))
+    means = np.mean(columns, axis=0)
+    return float(means[0]), means[1:]
 
 
-def _macro(hits: np.ndarray, scores: np.ndarray) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    if len(hits) == 0 or hits.all(axis=0).any() or not hits.any(axis=0).all():
-        return float("nan")
-    return float(np.mean([roc_auc_score(hits[:, i], scores[:, i]) for i in range(hits.shape[1])]))
+def _contiguous(column: np.ndarray) -> np.ndarray:
+    """Return a column as one piece of memory, float32 as it is and other types as float64."""
+    return np.ascontiguousarray(column, dtype=None if column.dtype == np.float32 else np.float64)
