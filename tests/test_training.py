@@ -9,7 +9,7 @@ from mxnet import autograd, gluon
 from mxfair import training
 from mxfair._validation import InputError, InputTypeError
 from mxfair.data import DataLoader, FairDataLoader
-from mxfair.training import Callback, History, SamplerHistory, TrainingState, fit
+from mxfair.training import Callback, History, SamplerHistory, TrainingState, _loop, fit
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
 
@@ -137,7 +137,7 @@ class TestNumbers:
 
     def test_more_batches_than_the_queue_are_all_in_the_mean(self, setup, monkeypatch, hybridize):
         """The losses of an epoch longer than the queue are read in pieces, none twice or never."""
-        monkeypatch.setattr(training, "QUEUE", 4)
+        monkeypatch.setattr(_loop, "QUEUE", 4)
         one = setup(batch_size=7)
         np.testing.assert_allclose(one.fit(hybridize=hybridize)["loss"], setup(batch_size=7).loop(), rtol=1e-6)
 
@@ -551,7 +551,7 @@ class TestMemory:
 
     def test_the_loop_waits_for_an_early_batch(self, setup, monkeypatch):
         """Once the queue is full, each batch waits for the one a queue's length before it."""
-        monkeypatch.setattr(training, "QUEUE", 3)
+        monkeypatch.setattr(_loop, "QUEUE", 3)
         waits = []
         monkeypatch.setattr(mx.nd.NDArray, "wait_to_read", lambda self: waits.append(self.shape))
         setup(batch_size=8).fit(1)
@@ -560,7 +560,7 @@ class TestMemory:
     @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
     def test_memory_does_not_grow_with_the_batches(self, make_net, optimizer, hybridize, monkeypatch):
         """300 batches of a megabyte do not stay in memory."""
-        monkeypatch.setattr(training, "QUEUE", 8)  # memory also holds what waits in the queue: up to 256 MB by default
+        monkeypatch.setattr(_loop, "QUEUE", 8)  # memory also holds what waits in the queue: up to 256 MB by default
         statm = pathlib.Path("/proc/self/statm")
         if not statm.exists():
             pytest.skip("needs /proc to read the memory in use")

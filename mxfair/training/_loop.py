@@ -1,4 +1,4 @@
-"""The Trainer loop with progress, history and callbacks."""
+"""fit: the Trainer loop."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +15,12 @@ from mxfair import _step
 from mxfair._compat import import_mxnet
 from mxfair._inference import context_of
 from mxfair._validation import InputError, InputTypeError, positive_integer
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mxfair.training.callbacks import Callback, ProgressBar, SamplerHistory, TrainingState
+from mxfair.training.history import History
 
 mx: Any = import_mxnet()
 
-__all__ = ["Callback", "History", "ProgressBar", "SamplerHistory", "TrainingState", "fit"]
+__all__ = ["fit"]
 
 #: Batches that may be queued before the loop waits for an early one, so that memory does not grow with the epoch.
 QUEUE = 256
@@ -30,208 +28,6 @@ _DIVERGED = (
     "{what} of epoch {epoch} is {value}: training has diverged. Lower the learning rate, or look for missing or "
     "unscaled features."
 )
-
-
-class History:
-    """What happened in each epoch.
-
-    Attributes
-    ----------
-    epochs : list of dict
-        One entry per epoch: ``epoch``, ``loss`` (mean over the samples), ``seconds``, and what callbacks added.
-
-    Examples
-    --------
-    >>> history = History()
-    >>> history.epochs.append({"epoch": 0, "loss": 0.5})
-    >>> history["loss"]
-    [0.5]
-    """
-
-    def __init__(self) -> None:
-        self.epochs: list[dict[str, Any]] = []
-
-    def __getitem__(self, key: str) -> list[Any]:
-        return [entry.get(key) for entry in self.epochs]
-
-    def __len__(self) -> int:
-        return len(self.epochs)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a data frame with one row per epoch.
-
-        Returns
-        -------
-        pandas.DataFrame
-        """
-        import pandas as pd
-
-        return pd.DataFrame(self.epochs)
-
-    def __repr__(self) -> str:
-        last = f", loss {self.epochs[-1]['loss']:.4f}" if self.epochs else ""
-        return f"History({len(self.epochs)} epochs{last})"
-
-
-@dataclass
-class TrainingState:
-    """What callbacks see and may change.
-
-    Parameters
-    ----------
-    net, loader, loss, trainer
-        The arguments of `fit`.
-    epochs : int
-        Number of epochs asked for.
-    history : History
-        Filled as epochs end; ``history.epochs[-1]`` is the epoch that has just ended.
-    epoch, batch : int
-        The current ones, from 0.
-    stop : bool
-        Set it to end training after this epoch.
-    """
-
-    net: Any
-    loader: Any
-    loss: Any
-    trainer: Any
-    epochs: int
-    history: History = field(default_factory=History)
-    epoch: int = 0
-    batch: int = 0
-    stop: bool = False
-
-
-class Callback:
-    """Base of all callbacks: override what you need; every method gets the `TrainingState`.
-
-    Examples
-    --------
-    >>> class StopEarly(Callback):
-    ...     def on_epoch_end(self, state):
-    ...         state.stop = state.history["loss"][-1] < 0.3
-    """
-
-    def on_train_begin(self, state: TrainingState) -> None:
-        """Run before the first epoch.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-
-    def on_epoch_begin(self, state: TrainingState) -> None:
-        """Run before an epoch, and before a fair sampler measures the net.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-
-    def on_batch_end(self, state: TrainingState) -> None:
-        """Run after a batch; reading an array here makes every batch wait for the engine.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """Run after an epoch; its entry is the last of the history and may be added to.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-
-    def on_train_end(self, state: TrainingState) -> None:
-        """Run after the last epoch, also when training ends by an error.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-
-
-class SamplerHistory(Callback):
-    """Copy a fair sampler's gap and shares into the history; `fit` adds it by itself.
-
-    Columns are ``gap`` (the criterion's difference on the training data before the epoch) and ``share[label, group]``.
-    """
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """See `Callback.on_epoch_end`.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-        sampler: Any = getattr(state.loader, "_batch_sampler", None)
-        if not getattr(sampler, "history", None):
-            return
-        latest, entry = sampler.history[-1], state.history.epochs[-1]
-        if latest["gap"] is not None:
-            entry["gap"] = latest["gap"]
-        for label, row in zip(sampler.classes, latest["shares"]):
-            for group, share in zip(sampler.groups.names, row):
-                entry[f"share[{_label(label)}, {group}]"] = share
-
-
-def _label(value: Any) -> str:
-    """Return a label as text: 1.0 reads '1'."""
-    return str(int(value)) if float(value).is_integer() else str(value)
-
-
-class ProgressBar(Callback):
-    """A progress bar with the loss and, with FairBatch, the gap.
-
-    Parameters
-    ----------
-    description : str, default="training"
-        Text before the bar.
-    """
-
-    def __init__(self, description: str = "training") -> None:
-        self.description = description
-        self._next = 0.0
-
-    def on_train_begin(self, state: TrainingState) -> None:
-        """See `Callback.on_train_begin`.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._task = self._bar.add_task(self.description, total=state.epochs, note="")
-        self._bar.start()
-
-    def on_epoch_end(self, state: TrainingState) -> None:
-        """See `Callback.on_epoch_end`.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-        entry = state.history.epochs[-1]
-        note = f"loss {entry['loss']:.4f}" + (f"  gap {entry['gap']:.3f}" if "gap" in entry else "")
-        self._bar.update(self._task, completed=state.epoch + 1, note=note)
-
-    def on_train_end(self, state: TrainingState) -> None:
-        """See `Callback.on_train_end`.
-
-        Parameters
-        ----------
-        state : TrainingState
-        """
-        self._bar.stop()
 
 
 def fit(

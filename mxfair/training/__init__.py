@@ -1,0 +1,30 @@
+"""The Trainer loop with progress, history and callbacks; gaps on a validation split, early stopping and checkpoints.
+
+Callbacks run in `fit`, and, through `CallbackHandler`, in Gluon's Estimator.
+"""
+
+from __future__ import annotations
+
+from mxfair.training._loop import fit
+from mxfair.training.callbacks import Callback, EarlyStopping, ProgressBar, SamplerHistory, TrainingState
+from mxfair.training.checkpoint import Checkpoint
+from mxfair.training.evaluation import EvaluateGaps
+from mxfair.training.handlers import CallbackHandler, FairnessHandler
+from mxfair.training.history import History
+from mxfair.training.selection import best_epoch, pareto_epochs
+
+__all__ = [
+    "Callback",
+    "CallbackHandler",
+    "Checkpoint",
+    "EarlyStopping",
+    "EvaluateGaps",
+    "FairnessHandler",
+    "History",
+    "ProgressBar",
+    "SamplerHistory",
+    "TrainingState",
+    "best_epoch",
+    "fit",
+    "pareto_epochs",
+]
