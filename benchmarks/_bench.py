@@ -11,6 +11,8 @@ import argparse
 import json
 import pathlib
 import platform
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,14 +48,26 @@ def times(values: Any) -> dict[str, float]:
     return {"median": float(np.median(array)), "min": float(array.min()), "max": float(array.max()), "n": len(array)}
 
 
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds that the work takes, and its result."""
+    begin = time.perf_counter()
+    result = work()
+    return time.perf_counter() - begin, result
+
+
+def ratio(slow: Any, fast: Any) -> float:
+    """Return the median of the ratios of each turn."""
+    return float(np.median(np.asarray(slow, dtype=float) / np.asarray(fast, dtype=float)))
+
+
 def bar(name: str, value: float, relation: str, bound: float) -> dict[str, Any]:
     """Return a figure that was asked for, and whether it is reached."""
     ok = value >= bound if relation == ">=" else value <= bound
     return {
         "name": name,
-        "value": round(float(value), 5),
+        "value": float(f"{value:.5g}"),
         "relation": relation,
-        "bound": round(float(bound), 5),
+        "bound": float(f"{bound:.5g}"),
         "ok": bool(ok),
     }
 

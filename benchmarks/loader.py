@@ -8,12 +8,11 @@ medians of the ratios of each turn.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from _bench import arguments, bar, mx, show, times
+from _bench import arguments, bar, mx, show, timed, times
 
 from mxfair import Groups, training
 from mxfair.data import DataLoader, FairDataLoader
@@ -61,13 +60,6 @@ class Run:
     def weights(self) -> np.ndarray:
         """Return all weights."""
         return np.concatenate([p.data().asnumpy().ravel() for p in self.net.collect_params().values()])
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Return the seconds that the work takes."""
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def walk(loader: Any) -> None:
@@ -125,7 +117,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(1 if options.quick else int(options.repeats)):
         for name, step in work.items():
-            seconds[name].append(timed(step) / (EPOCHS if name.startswith("fit") else 1))
+            seconds[name].append(timed(step)[0] / (EPOCHS if name.startswith("fit") else 1))
     results = {name: times(values) for name, values in seconds.items()}
     difference = same_weights(arrays)
     ratios = {

@@ -4,9 +4,11 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 
 - `mxfair.Groups`: sensitive attributes, encoded once
 - `mxfair.GroupConfusion`: counts[group, label, prediction]; every rate by group comes from it
+- `mxfair.GroupScores`, `mxfair.GroupResiduals`: the same for scores and for regression
 - `mxfair.Rate`, `mxfair.Criterion`: what is compared between groups
 - `mxfair.datasets`: real data with their known harms
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
+- `mxfair.metric`: figures by group, gaps, intervals, tests
 - `mxfair.training`: the Trainer loop with callbacks
 - `mxfair.report`: who gets which rates, and what changed
 
@@ -23,10 +25,12 @@ from mxfair import _compat
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "net", "preprocessing", "report", "training")
+_MODULES = ("data", "datasets", "metric", "net", "preprocessing", "report", "training")
 _NAMES = {
     "Criterion": "mxfair.criterion",
     "GroupConfusion": "mxfair.confusion",
+    "GroupResiduals": "mxfair.residuals",
+    "GroupScores": "mxfair.scores",
     "Groups": "mxfair.groups",
     "Rate": "mxfair.rate",
 }

@@ -30,9 +30,15 @@ NOT_PUBLIC = {
     "mxfair.data.controller.find_levers": "shared by the modules of the package",
     "mxfair.data.signal.CallableSignal": "shared by the modules of the package",
     "mxfair.data.signal.cell_losses": "shared by the modules of the package",
+    "mxfair.metric.disparity.strata_of": "shared by the modules of the package",
+    "mxfair.metric.intervals.intervals_of": "shared by the modules of the package",
+    "mxfair.metric.rates.averaged": "shared by the modules of the package",
+    "mxfair.metric.rates.rate_of": "shared by the modules of the package",
+    "mxfair.metric.table.weighted_mean": "shared by the modules of the package",
     "mxfair.rate.Mask": "an alias in annotations",
     "mxfair.rate.class_index": "shared by the modules of the package",
     "mxfair.rate.rate_named": "shared by the modules of the package",
+    "mxfair.uncertainty.check_level": "shared by the modules of the package",
     "mxfair.report.plots.default_rates": "shared by the modules of the package",
 }
 #: Modules without __all__, with the reason.

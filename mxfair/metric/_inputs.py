@@ -1,0 +1,255 @@
+"""What a table of metrics is computed from, and the figures by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Callable
+
+import numpy as np
+
+from mxfair._validation import InputError, InputTypeError, labels_vector, one_of, same_length, to_numpy, vector, weights
+from mxfair.confusion import MAX_FRACTIONS, GroupConfusion, _fractions
+from mxfair.group_metric import GroupMetric
+from mxfair.groups import Groups
+from mxfair.metric import calibration, ranking
+from mxfair.metric.multiclass_auc import roc_auc_ovr
+from mxfair.rate import RATES, CompositeRate, Rate, class_index
+from mxfair.residuals import GroupResiduals
+from mxfair.residuals._moments import STATISTICS
+
+#: Figures of scores, by name.
+SCORES: dict[str, Callable[..., GroupMetric]] = {
+    "roc_auc": ranking.roc_auc,
+    "brier_score": calibration.brier_score,
+    "log_loss": calibration.log_loss,
+    "expected_calibration_error": calibration.expected_calibration_error,
+    "balance_positive_class": calibration.balance_positive_class,
+    "balance_negative_class": calibration.balance_negative_class,
+}
+#: What a table holds if nothing is asked for.
+DEFAULTS = {
+    "classification": (
+        "accuracy",
+        "base_rate",
+        "selection_rate",
+        "true_positive_rate",
+        "false_positive_rate",
+        "positive_predictive_value",
+        "negative_predictive_value",
+    ),
+    "regression": (
+        "mean_label",
+        "mean_prediction",
+        "mean_error",
+        "mean_absolute_error",
+        "root_mean_squared_error",
+        "r2_score",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Checked arguments of `evaluate`.
+
+    Parameters
+    ----------
+    labels, preds : ndarray
+    groups : Groups
+    scores : ndarray or None
+    sample_weight : ndarray or None
+    positive, classes
+        As given.
+    task : {"classification", "regression"}
+    """
+
+    labels: np.ndarray
+    preds: np.ndarray
+    groups: Groups
+    scores: np.ndarray | None
+    sample_weight: np.ndarray | None
+    positive: Any
+    classes: Any
+    task: str
+
+    @classmethod
+    def of(
+        cls,
+        labels: Any,
+        preds: Any,
+        groups: Any,
+        *,
+        scores: Any = None,
+        sample_weight: Any = None,
+        positive: Any = None,
+        classes: Any = None,
+        task: str | None = None,
+    ) -> Inputs:
+        """Check arguments that belong together."""
+        labels, groups = labels_vector(labels), groups if isinstance(groups, Groups) else Groups(groups)
+        if task is None:
+            task = "regression" if len(np.unique(_fractions(labels)[:1000])) > MAX_FRACTIONS else "classification"
+        one_of(task, DEFAULTS, "task")
+        preds, weight = to_numpy(preds), weights(sample_weight)
+        preds = vector(preds, "preds") if preds.ndim != 2 or task == "regression" else preds
+        scores = None if scores is None else to_numpy(scores)
+        same_length(labels=labels, preds=preds, groups=groups, scores=scores, sample_weight=weight)
+        return cls(labels, preds, groups, scores, weight, positive, classes, task)
+
+    @cached_property
+    def counts(self) -> GroupConfusion:
+        """counts[group, label, prediction]."""
+        return GroupConfusion.of(
+            self.labels, self.preds, self.groups, classes=self.classes, sample_weight=self.sample_weight
+        )
+
+    @cached_property
+    def residuals(self) -> GroupResiduals:
+        """Moments of labels and predictions by group."""
+        state = GroupResiduals(self.groups.names, known=self.groups.known, name=self.groups.name)
+        return state.update(self.labels, self.preds, self.groups, sample_weight=self.sample_weight)
+
+    def regrouped(self, groups: Groups) -> Inputs:
+        """Return the same samples in other groups."""
+        return replace(self, groups=groups)
+
+    def take(self, rows: np.ndarray) -> Inputs:
+        """Return some of the samples, of the same groups and classes."""
+        return replace(
+            self,
+            labels=self.labels[rows],
+            preds=self.preds[rows],
+            groups=self.groups.take(rows),
+            scores=None if self.scores is None else self.scores[rows],
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            classes=self.counts.classes if self.task == "classification" else None,
+        )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One column of a table.
+
+    Parameters
+    ----------
+    name : str
+    kind : {"rate", "score", "moment", "function"}
+        Which state it comes from.
+    what : Rate, CompositeRate, callable or None
+    place : int, default=0
+        A rate's positive class.
+    """
+
+    name: str
+    kind: str
+    what: Any = None
+    place: int = 0
+
+    def of(self, inputs: Inputs) -> GroupMetric:
+        """Return the figure by group."""
+        if self.kind == "rate":
+            return replace(self.what(inputs.counts, positive=self.place), name=self.name)
+        if self.kind == "moment":
+            return replace(inputs.residuals.metric(self.what), name=self.name)
+        if self.kind == "score":
+            return replace(_score_figure(self.what, inputs), name=self.name)
+        return _by_function(self.name, self.what, inputs)
+
+
+def figures(metrics: Any, inputs: Inputs) -> list[Figure]:
+    """Return the columns that were asked for: names, rates, functions, or a mapping of names to these."""
+    if metrics is None:
+        metrics = list(DEFAULTS[inputs.task])
+        metrics += ["roc_auc"] if inputs.scores is not None and inputs.task == "classification" else []
+    if isinstance(metrics, (str, Rate, CompositeRate)) or callable(metrics):
+        metrics = [metrics]
+    pairs = list(metrics.items()) if isinstance(metrics, Mapping) else [(None, metric) for metric in metrics]
+    if not pairs:
+        raise InputError("'metrics' must name at least one figure; got none.")
+    found = [figure for name, metric in pairs for figure in _figures(name, metric, inputs)]
+    names = [figure.name for figure in found]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(
+            f"'metrics' must have different names; got {repeated!r} twice. Pass a mapping of your own names."
+        )
+    return found
+
+
+def _figures(name: str | None, metric: Any, inputs: Inputs) -> list[Figure]:
+    if isinstance(metric, str):
+        if inputs.task == "regression":
+            return [Figure(name or metric, "moment", one_of(metric, STATISTICS, "metrics"))]
+        if metric in SCORES:
+            return [Figure(name or metric, "score", SCORES[metric])]
+        one_of(metric, [*RATES, *SCORES], "metrics")
+        metric, name = RATES[metric], name or metric
+    if isinstance(metric, (Rate, CompositeRate)):
+        classes = inputs.counts.classes
+        name = name or metric.name
+        if inputs.positive is not None or len(classes) <= 2 or not metric.per_class:
+            return [Figure(name, "rate", metric, class_index(classes, inputs.positive))]
+        return [Figure(f"{name}[{label}]", "rate", metric, place) for place, label in enumerate(classes)]
+    if callable(metric):
+        return [Figure(name or str(getattr(metric, "__name__", type(metric).__name__)), "function", metric)]
+    raise InputTypeError(f"'metrics' must hold names, rates or functions; got {metric!r}.")
+
+
+def _score_figure(function: Callable[..., GroupMetric], inputs: Inputs) -> GroupMetric:
+    if inputs.scores is None:
+        raise InputError(
+            f"'scores' must be given for {function.__name__}; got none. Pass the scores of the positive class."
+        )
+    if inputs.scores.ndim == 2 and inputs.scores.shape[1] > 1:
+        if function is ranking.roc_auc and inputs.positive is None:
+            result = roc_auc_ovr(
+                inputs.labels,
+                inputs.scores,
+                inputs.groups,
+                classes=inputs.classes,
+                sample_weight=inputs.sample_weight,
+            )
+            return result.macro_by_group()
+        classes = inputs.counts.classes
+        if inputs.positive is None and len(classes) > 2:
+            raise InputError(
+                f"'positive' must name a class for {function.__name__} of {len(classes)} classes; got none."
+            )
+        place = class_index(classes, inputs.positive)
+        inputs = replace(inputs, scores=inputs.scores[:, place], positive=classes[place].item())
+    return function(
+        inputs.labels,
+        inputs.scores,
+        inputs.groups,
+        positive=inputs.positive,
+        sample_weight=inputs.sample_weight,
+    )
+
+
+def _by_function(name: str, function: Callable[..., Any], inputs: Inputs) -> GroupMetric:
+    """Call a function of (labels, preds) and perhaps sample_weight for each group."""
+    weighted = inputs.sample_weight is not None
+    if weighted and "sample_weight" not in inspect.signature(function).parameters:
+        raise InputError(f"{name} must take 'sample_weight', since weights are given; it does not. Leave them out.")
+    values, groups = np.full(inputs.groups.n_groups, np.nan), inputs.groups
+    order = np.argsort(groups.codes, kind="stable")
+    for place, rows in enumerate(np.split(order, np.cumsum(groups.counts)[:-1])):
+        if len(rows):
+            values[place] = _call(name, function, inputs, rows)
+    support = np.bincount(groups.codes, inputs.sample_weight, minlength=groups.n_groups).astype(float)
+    overall = _call(name, function, inputs, slice(None))
+    return GroupMetric(name, groups.names, values, overall, groups.known, support, attribute=groups.name)
+
+
+def _call(name: str, function: Callable[..., Any], inputs: Inputs, rows: Any) -> float:
+    options = {} if inputs.sample_weight is None else {"sample_weight": inputs.sample_weight[rows]}
+    value = function(inputs.labels[rows], inputs.preds[rows], **options)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(
+            f"{name} must return one number for each group; got {type(value).__name__}. Wrap it in one that does."
+        ) from error
