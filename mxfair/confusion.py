@@ -109,7 +109,7 @@ class GroupConfusion:
         if classes is None:
             classes = _classes(labels, preds)
         self = cls(groups.names, classes, known=groups.known, name=groups.name)
-        return self.update(labels, preds, groups, sample_weight=sample_weight)
+        return self._add(labels, preds, groups.codes, weights(sample_weight))
 
     def update(self, labels: Any, preds: Any, groups: Any, *, sample_weight: Any | None = None) -> GroupConfusion:
         """Add samples to the table, in place, and return it.
@@ -127,22 +127,31 @@ class GroupConfusion:
             The table itself.
         """
         labels, preds = labels_vector(labels), _predictions(preds)
-        codes = self._codes(groups)
-        weight = weights(sample_weight)
+        groups = groups if isinstance(groups, Groups) else Groups(groups)
+        return self._add(labels, preds, groups.codes_in(self.groups), weights(sample_weight))
+
+    def _add(
+        self, labels: np.ndarray, preds: np.ndarray, codes: np.ndarray, weight: np.ndarray | None
+    ) -> GroupConfusion:
         same_length(labels=labels, preds=preds, groups=codes, sample_weight=weight)
-        rows = self._index(labels, "labels") + codes * len(self.classes)
+        places = self._index(labels, "labels")
         if preds.ndim == 2:
-            self._add_soft(rows, preds, weight)
+            self._add_soft(places + codes * len(self.classes), preds, weight)
         else:
-            self._add_hard(rows, self._index(preds, "preds"), weight)
+            self._add_hard(codes, places, self._index(preds, "preds"), weight)
         return self
 
-    def _add_hard(self, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray | None) -> None:
-        flat = self.counts.reshape(-1)
-        for start in range(0, len(rows), CHUNK):
+    def _add_hard(self, codes: np.ndarray, rows: np.ndarray, columns: np.ndarray, weight: np.ndarray | None) -> None:
+        flat, width = self.counts.reshape(-1), len(self.classes)
+        cells = np.empty(min(len(codes), CHUNK), dtype=np.int64)
+        for start in range(0, len(codes), CHUNK):
             part = slice(start, start + CHUNK)
-            cells = rows[part] * len(self.classes) + columns[part]
-            flat += np.bincount(cells, None if weight is None else weight[part], minlength=flat.size)
+            cell = cells[: len(codes[part])]
+            np.multiply(codes[part], width, out=cell)
+            np.add(cell, rows[part], out=cell, casting="unsafe")  # places are small: no integer type overflows
+            np.multiply(cell, width, out=cell)
+            np.add(cell, columns[part], out=cell, casting="unsafe")
+            flat += np.bincount(cell, None if weight is None else weight[part], minlength=flat.size)
 
     def _add_soft(self, rows: np.ndarray, probabilities: np.ndarray, weight: np.ndarray | None) -> None:
         if probabilities.shape[1] != len(self.classes):
@@ -156,36 +165,25 @@ class GroupConfusion:
             mass = probabilities[:, column] if weight is None else probabilities[:, column] * weight
             table[:, column] += np.bincount(rows, mass, minlength=len(table))
 
-    def _codes(self, groups: Any) -> np.ndarray:
-        groups = groups if isinstance(groups, Groups) else Groups(groups)
-        if groups.names == self.groups:
-            return groups.codes
-        absent = [name for name, count in zip(groups.names, groups.counts) if count and name not in self.groups]
-        if absent:
-            raise InputError(
-                f"'groups' must be among {', '.join(self.groups)}; got {absent[0]!r}. "
-                "Name all groups when counting starts."
-            )
-        places = {name: i for i, name in enumerate(self.groups)}
-        return np.array([places.get(name, -1) for name in groups.names])[groups.codes]
-
     def _index(self, values: np.ndarray, name: str) -> np.ndarray:
         """Return each value's place in `classes`."""
+        if len(values) == 0:
+            return np.zeros(0, dtype=np.int64)
         if _are_small_codes(self.classes) and values.dtype.kind in "iub":
-            place = values.astype(np.int64, copy=False)
-            wrong = (place < 0) | (place >= len(self.classes))
-        elif (self.classes.dtype.kind == "U") != (values.dtype.kind == "U"):  # text and numbers do not compare
-            place, wrong = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
-        else:
-            place = np.minimum(np.searchsorted(self.classes, values), len(self.classes) - 1)
-            wrong = self.classes[place] != values
-        if wrong.any():
-            shown = ", ".join(repr(c) for c in self.classes[:10].tolist())
-            raise InputError(
-                f"'{name}' must be among the classes {shown}; got {values[wrong].tolist()[0]!r}. "
-                "Pass decisions, not scores, in the values of the labels."
-            )
-        return place
+            bits = int(np.bitwise_or.reduce(values))  # no value is larger than all of them joined bit by bit
+            if 0 <= bits < len(self.classes) or (bits >= 0 and values.max() < len(self.classes)):
+                return values
+        elif (self.classes.dtype.kind == "U") == (values.dtype.kind == "U"):  # text and numbers do not compare
+            codes, levels = _factorize(values)
+            place = np.minimum(np.searchsorted(self.classes, levels), len(self.classes) - 1)
+            if (self.classes[place] == levels).all():
+                return place[codes]
+        wrong = next(value for value in _factorize(values)[1].tolist() if value not in self.classes.tolist())
+        shown = ", ".join(repr(c) for c in self.classes[:10].tolist())
+        raise InputError(
+            f"'{name}' must be among the classes {shown}; got {wrong!r}. "
+            "Pass decisions, not scores, in the values of the labels."
+        )
 
     @property
     def support(self) -> np.ndarray:
@@ -209,6 +207,9 @@ class GroupConfusion:
         return GroupConfusion(
             self.groups, self.classes, self.counts + other.counts, known=self.known & other.known, name=self.name
         )
+
+    def __radd__(self, other: Any) -> GroupConfusion:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins with 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as plain values that JSON can hold.
@@ -267,13 +268,37 @@ def _fractions(values: np.ndarray) -> np.ndarray:
     return values[values % 1 != 0] if values.dtype.kind == "f" else values[:0]
 
 
+def _factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each value's place among the distinct ones, and these; text stays text."""
+    import pandas as pd
+
+    codes, levels = pd.factorize(values)
+    return codes, np.asarray(levels, dtype=values.dtype)
+
+
+def _are_bits(values: np.ndarray) -> bool:
+    """Return whether all values are whole and 0 or 1: so is then what they give when joined bit by bit."""
+    return values.ndim == 1 and values.dtype.kind in "iu" and bool(0 <= np.bitwise_or.reduce(values) <= 1)
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """Return the sorted distinct values."""
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if low >= 0 and high < CHUNK:  # counted rather than sorted
+            return np.flatnonzero(np.bincount(values.astype(np.int64, copy=False))).astype(values.dtype)
+    return np.sort(_factorize(values)[1])
+
+
 def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
     """Return the sorted classes; 0 and 1 stand together even where the data lack one of them."""
+    if _are_bits(labels) and _are_bits(preds):
+        return np.array([0, 1])
     if preds.ndim == 2:
         width = preds.shape[1]
-        found = np.unique(labels)
+        found = _distinct(labels)
         return found if len(found) == width else np.arange(width)
-    true, decided = np.unique(labels), np.unique(preds)
+    true, decided = _distinct(labels), _distinct(preds)
     if (true.dtype.kind == "U") != (decided.dtype.kind == "U"):
         raise InputError(
             f"'labels' and 'preds' must hold the same values; got {true.tolist()[0]!r} and {decided.tolist()[0]!r}. "

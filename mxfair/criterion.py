@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mxfair import _disparity
 from mxfair._validation import InputError, InputTypeError, one_of
 from mxfair.confusion import GroupConfusion
-from mxfair.rate import Rate, RateTable, class_index, rate_named
+from mxfair.group_metric import Gap, GroupMetric
+from mxfair.rate import CompositeRate, Rate, class_index, rate_named
 
-__all__ = ["CRITERIA", "Criterion", "Gap", "criterion_named"]
-
-_COMPARE = ("max_min", "to_overall", "to_reference", "pairwise_mean")
-_AGG = ("max", "mean", "sum")
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The disparity of one rate between groups.
-
-    Parameters
-    ----------
-    rate : str
-        Name of the rate; with more than two classes, followed by the class.
-    value : float
-        The disparity; NaN with fewer than two groups whose rate is defined.
-    high, low : str or None
-        Groups with the largest and smallest rate.
-    undefined : tuple of str
-        Known groups whose rate is undefined (no samples to compute it from); the gap does not cover them.
-    """
-
-    rate: str
-    value: float
-    high: str | None
-    low: str | None
-    undefined: tuple[str, ...]
+__all__ = ["ALL_CRITERIA", "CRITERIA", "Criterion", "criterion_named"]
 
 
 class Criterion:
@@ -47,10 +23,11 @@ class Criterion:
     ----------
     name : str
         Name in tables, in the field's spelling.
-    rates : Rate, str or list of these
+    rates : Rate, CompositeRate, str or list of these
         The rates to equalise.
-    agg : {"max", "mean", "sum"}, default="max"
-        How the rates' gaps become one number; the worst case by default.
+    agg : {"max", "mean", "sum", "signed"}, default="max"
+        How the rates' gaps become one number; the worst case by default. "signed" is the mean of signed distances, in
+        which errors cancel: it is given for comparison with published figures, and 0 does not mean parity.
     positive : optional
         The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
 
@@ -74,7 +51,7 @@ class Criterion:
         self.rates = tuple(rate_named(r) for r in (rates if isinstance(rates, (list, tuple)) else [rates]))
         if not self.rates:
             raise InputError("'rates' must name at least one rate; got none.")
-        self.agg = one_of(agg, _AGG, "agg")
+        self.agg = one_of(agg, _disparity.AGG, "agg")
         self.positive = positive
 
     def with_positive(self, positive: Any) -> Criterion:
@@ -90,7 +67,7 @@ class Criterion:
         """
         return Criterion(self.name, self.rates, agg=self.agg, positive=positive)
 
-    def rate_classes(self, classes: np.ndarray) -> list[tuple[Rate, int]]:
+    def rate_classes(self, classes: np.ndarray) -> list[tuple[Rate | CompositeRate, int]]:
         """Return each rate with the index of the class that counts as positive in it.
 
         Parameters
@@ -99,7 +76,7 @@ class Criterion:
 
         Returns
         -------
-        list of (Rate, int)
+        list of (Rate or CompositeRate, int)
         """
         if self.positive is not None or len(classes) <= 2:
             places = [class_index(classes, self.positive)]
@@ -107,7 +84,7 @@ class Criterion:
             places = list(range(len(classes)))
         return [(rate, place) for rate in self.rates for place in (places if rate.per_class else places[:1])]
 
-    def tables(self, table: GroupConfusion) -> dict[str, RateTable]:
+    def tables(self, table: GroupConfusion) -> dict[str, GroupMetric]:
         """Return the criterion's rates by group.
 
         Parameters
@@ -116,17 +93,16 @@ class Criterion:
 
         Returns
         -------
-        dict of str to RateTable
+        dict of str to GroupMetric
             With more than two classes and no stated positive one, a rate appears once per class.
         """
         pairs = self.rate_classes(table.classes)
         several = len({place for rate, place in pairs if rate.per_class}) > 1
-        return {
-            f"{rate.name}[{table.classes[place]}]" if several and rate.per_class else rate.name: rate(
-                table, positive=place
-            )
-            for rate, place in pairs
-        }
+        metrics = {}
+        for rate, place in pairs:
+            name = f"{rate.name}[{table.classes[place]}]" if several and rate.per_class else rate.name
+            metrics[name] = replace(rate(table, positive=place), name=name)
+        return metrics
 
     def gaps(self, table: GroupConfusion, *, compare: str = "max_min", reference: str | None = None) -> list[Gap]:
         """Return the gap of each rate.
@@ -144,12 +120,8 @@ class Criterion:
         -------
         list of Gap
         """
-        compare = one_of(compare, _COMPARE, "compare")
-        if (reference is not None) != (compare == "to_reference"):
-            raise InputError("'reference' and compare='to_reference' must be given together.")
-        if reference is not None:
-            one_of(reference, table.groups, "reference")
-        return [_gap(name, rates, compare, reference) for name, rates in self.tables(table).items()]
+        signed = self._check(compare, reference, table.groups)
+        return [rates.gap(compare=compare, reference=reference, signed=signed) for rates in self.tables(table).values()]
 
     def difference(self, table: GroupConfusion, *, compare: str = "max_min", reference: str | None = None) -> float:
         """Return the disparity: 0 is parity.
@@ -164,50 +136,102 @@ class Criterion:
         -------
         float
         """
-        values = [gap.value for gap in self.gaps(table, compare=compare, reference=reference)]
-        return float(getattr(np, self.agg)(values))
+        return float(self.differences(table, table.counts, compare=compare, reference=reference))
 
-    def ratio(self, table: GroupConfusion) -> float:
+    def ratio(self, table: GroupConfusion, *, compare: str = "max_min", reference: str | None = None) -> float:
         """Return the smallest rate divided by the largest, the worst over the rates: 1 is parity.
 
         Parameters
         ----------
         table : GroupConfusion
+        compare, reference
+            As for `gaps`. Towards a base it is the smaller of rate / base and base / rate; with ``agg="signed"`` it is
+            rate / base.
 
         Returns
         -------
         float
-            NaN where a rate is 0 in every group or defined for fewer than two groups.
+            NaN where a rate is 0 in every group or defined for fewer than two groups. With ``agg="mean"`` or
+            ``"signed"`` the mean over the rates.
         """
-        ratios = []
-        for rates in self.tables(table).values():
-            values = rates.values[rates.defined]
-            ratios.append(values.min() / values.max() if len(values) > 1 and values.max() > 0 else np.nan)
-        return float(np.min(ratios))
+        return float(self.ratios(table, table.counts, compare=compare, reference=reference))
+
+    def differences(
+        self, table: GroupConfusion, counts: np.ndarray, *, compare: str = "max_min", reference: str | None = None
+    ) -> np.ndarray:
+        """Return the disparity of many tables at once, bootstrap resamples say.
+
+        Parameters
+        ----------
+        table : GroupConfusion
+            The table whose groups and classes the counts have.
+        counts : array of shape (..., n_groups, n_classes, n_classes)
+        compare, reference
+            As for `gaps`.
+
+        Returns
+        -------
+        ndarray of shape (...)
+        """
+        signed = self._check(compare, reference, table.groups)
+        gaps = self._compared(_disparity.difference, table, counts, compare, reference, signed)
+        return _disparity.aggregate(gaps, self.agg)
+
+    def ratios(
+        self, table: GroupConfusion, counts: np.ndarray, *, compare: str = "max_min", reference: str | None = None
+    ) -> np.ndarray:
+        """Return the ratio of many tables at once, bootstrap resamples say.
+
+        Parameters
+        ----------
+        table : GroupConfusion
+            The table whose groups and classes the counts have.
+        counts : array of shape (..., n_groups, n_classes, n_classes)
+        compare, reference
+            As for `gaps`.
+
+        Returns
+        -------
+        ndarray of shape (...)
+        """
+        signed = self._check(compare, reference, table.groups)
+        ratios = self._compared(_disparity.ratio, table, counts, compare, reference, signed)
+        return _disparity.aggregate(ratios, "max" if self.agg == "sum" else self.agg, worst="min")
+
+    def _check(self, compare: str, reference: str | None, groups: tuple[str, ...]) -> bool:
+        """Check the convention and return whether distances keep their signs."""
+        _disparity.check(compare, reference, groups, signed=self.agg == "signed")
+        return self.agg == "signed"
+
+    def _compared(
+        self,
+        method: Any,
+        table: GroupConfusion,
+        counts: np.ndarray,
+        compare: str,
+        reference: str | None,
+        signed: bool,
+    ) -> np.ndarray:
+        """Return the gap of each rate, on the last axis."""
+        place = None if reference is None else table.groups.index(reference)
+        overall = counts.sum(axis=-3)
+        gaps = [
+            method(
+                np.where(table.known, rate.values(counts, positive), np.nan),
+                rate.values(overall, positive) if compare == "to_overall" else np.nan,
+                compare=compare,
+                reference=place,
+                signed=signed,
+            )
+            for rate, positive in self.rate_classes(table.classes)
+        ]
+        return np.stack(gaps, axis=-1)
 
     def __repr__(self) -> str:
         return f"Criterion({self.name}: {', '.join(rate.name for rate in self.rates)})"
 
 
-def _gap(name: str, rates: RateTable, compare: str, reference: str | None) -> Gap:
-    places = np.flatnonzero(rates.defined)
-    values = rates.values[places]
-    undefined = tuple(g for g, ok, known in zip(rates.groups, rates.defined, rates.known) if known and not ok)
-    if len(values) < 2:
-        return Gap(name, float("nan"), None, None, undefined)
-    if compare == "max_min":
-        value = values.max() - values.min()
-    elif compare == "to_overall":
-        value = np.abs(values - rates.overall).max()
-    elif compare == "to_reference":
-        value = np.abs(values - rates.values[rates.groups.index(str(reference))]).max()
-    else:
-        value = np.abs(values[:, None] - values)[np.triu_indices(len(values), 1)].mean()
-    high, low = rates.groups[places[values.argmax()]], rates.groups[places[values.argmin()]]
-    return Gap(name, float(value), high, low, undefined)
-
-
-#: The criteria by name.
+#: The criteria that reports show by default, by name.
 CRITERIA: dict[str, Criterion] = {
     criterion.name: criterion
     for criterion in (
@@ -218,6 +242,21 @@ CRITERIA: dict[str, Criterion] = {
         Criterion("predictive_parity", "positive_predictive_value"),
         Criterion("accuracy_parity", "accuracy"),
     )
+}
+
+#: All criteria by name: those of the reports, and those that only the metric functions use.
+ALL_CRITERIA: dict[str, Criterion] = {
+    **CRITERIA,
+    **{
+        criterion.name: criterion
+        for criterion in (
+            Criterion("average_odds", ["true_positive_rate", "false_positive_rate"], agg="mean"),
+            Criterion("conditional_use_accuracy", ["positive_predictive_value", "negative_predictive_value"]),
+            Criterion("treatment_equality", "treatment_equality"),
+            Criterion("conditional_acceptance", "conditional_acceptance"),
+            Criterion("conditional_rejection", "conditional_rejection"),
+        )
+    },
 }
 
 
@@ -241,4 +280,4 @@ def criterion_named(criterion: str | Criterion) -> Criterion:
         return criterion
     if not isinstance(criterion, str):
         raise InputTypeError(f"'criterion' must be a name or a Criterion; got {criterion!r}.")
-    return CRITERIA[one_of(criterion, CRITERIA, "criterion")]
+    return ALL_CRITERIA[one_of(criterion, ALL_CRITERIA, "criterion")]

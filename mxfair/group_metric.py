@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair import disparity
+from mxfair import _disparity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +57,8 @@ class GroupMetric:
         False for the group of samples whose sensitive attribute is missing: gaps leave it out.
     support : ndarray of float, shape (n_groups,)
         Number (or weight) of the samples that a value was computed from: a rate's denominator.
+    numerator : ndarray of float, shape (n_groups,), optional
+        For a rate: what is divided by `support`. Default: the figure is not a rate.
     reasons : mapping of str to str, optional
         Why the value of a group is undefined, by group. Default: "no samples".
     attribute : str, default="group"
@@ -79,8 +81,14 @@ class GroupMetric:
     overall: float
     known: np.ndarray
     support: np.ndarray
+    numerator: np.ndarray | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     attribute: str = "group"
+
+    @property
+    def denominator(self) -> np.ndarray:
+        """A rate's denominator: another name for `support`, shape (n_groups,)."""
+        return self.support
 
     @property
     def defined(self) -> np.ndarray:
@@ -126,8 +134,10 @@ class GroupMetric:
         float
             NaN with fewer than two known groups whose value is defined.
         """
-        place = disparity.check(compare, reference, self.groups, signed=signed)
-        return float(disparity.difference(self.compared, self.overall, compare=compare, reference=place, signed=signed))
+        place = _disparity.check(compare, reference, self.groups, signed=signed)
+        return float(
+            _disparity.difference(self.compared, self.overall, compare=compare, reference=place, signed=signed)
+        )
 
     def ratio(self, *, compare: str = "max_min", reference: str | None = None, signed: bool = False) -> float:
         """Return the ratio between groups: 1 is parity, and smaller is further from it.
@@ -144,8 +154,8 @@ class GroupMetric:
         float
             NaN where it would be 0 / 0, or with fewer than two known groups whose value is defined.
         """
-        place = disparity.check(compare, reference, self.groups, signed=signed)
-        return float(disparity.ratio(self.compared, self.overall, compare=compare, reference=place, signed=signed))
+        place = _disparity.check(compare, reference, self.groups, signed=signed)
+        return float(_disparity.ratio(self.compared, self.overall, compare=compare, reference=place, signed=signed))
 
     def group_min(self) -> float:
         """Return the smallest value of a known group.
@@ -155,7 +165,7 @@ class GroupMetric:
         float
             NaN where no known group has one.
         """
-        return float(disparity._min(self.compared))
+        return float(_disparity._min(self.compared))
 
     def group_max(self) -> float:
         """Return the largest value of a known group.
@@ -165,7 +175,7 @@ class GroupMetric:
         float
             NaN where no known group has one.
         """
-        return float(disparity._max(self.compared))
+        return float(_disparity._max(self.compared))
 
     def gap(self, *, compare: str = "max_min", reference: str | None = None, signed: bool = False) -> Gap:
         """Return the difference with the pair of groups that stands behind it.
@@ -246,7 +256,8 @@ class PairMetric:
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the pairs: each once where symmetric, and never a group with itself."""
         both = self.known[:, None] & self.known
-        return np.nonzero(np.triu(both, 1) if self.symmetric else both & ~np.eye(len(self.groups), dtype=bool))
+        rows, columns = np.nonzero(np.triu(both, 1) if self.symmetric else both & ~np.eye(len(self.groups), dtype=bool))
+        return rows, columns
 
     def _pairs(self) -> np.ndarray:
         """Return the defined values of pairs of known groups."""

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mxfair._validation import (
-    InputError,
-    InputTypeError,
-    numbers,
-    positive_integer,
-    same_length,
-    to_numpy,
-    vector,
-)
+from mxfair import _encoding
+from mxfair._validation import InputError, numbers, positive_integer, same_length, to_numpy, vector
 
 __all__ = ["Groups"]
-
-#: A float column with more distinct values than this is taken for a continuous attribute.
-MAX_FLOAT_GROUPS = 20
 
 
 class Groups:
@@ -77,16 +67,21 @@ class Groups:
             self.codes, self.names, self.known = values.codes, values.names, values.known
             self.name = name or values.name
             return
-        columns = _columns(values)
-        encoded = [_encode(column, str(key)) for key, column in columns.items()]
+        columns = _encoding.columns_of(values)
+        encoded = [self._encoded(column, str(key)) for key, column in columns.items()]
         same_length(**{str(key): codes for key, (codes, _) in zip(columns, encoded)})
-        codes, levels = encoded[0] if len(encoded) == 1 else _cross(encoded)
+        codes, levels, has_unknown = _encoding.cross(encoded)
         if len(codes) == 0:
             raise InputError("'groups' must hold at least one sample; got none. Pass one group per sample.")
-        unknown = codes < 0
-        if unknown.any():
-            codes = np.where(unknown, len(levels), codes)
-        self._set(codes, levels, bool(unknown.any()), name or " x ".join(map(str, columns)))
+        self._set(codes, levels, has_unknown, name or " x ".join(map(str, columns)))
+
+    @staticmethod
+    def _encoded(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return a column's codes, -1 where missing, and the names of its levels."""
+        if isinstance(column, Groups):
+            codes = column.codes if column.known.all() else np.where(column.known[column.codes], column.codes, -1)
+            return codes, [n for n, known in zip(column.names, column.known) if known]
+        return _encoding.encode(column, name)
 
     def _set(self, codes: np.ndarray, levels: Sequence[str], has_unknown: bool, name: str) -> None:
         self.codes = np.ascontiguousarray(codes, dtype=np.int64)
@@ -205,6 +200,38 @@ class Groups:
             places = places.astype(np.int64)
         return Groups.from_codes(self.codes[places], self.names, unknown=not self.known.all(), name=self.name)
 
+    def codes_in(self, names: Sequence[str]) -> np.ndarray:
+        """Return each sample's place among given names, those that counting started with, say.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of groups; all that occur must be among them.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_samples,)
+
+        Raises
+        ------
+        InputError
+            If a group occurs that is not named.
+
+        Examples
+        --------
+        >>> Groups(["b", "c"]).codes_in(["a", "b", "c"])
+        array([1, 2])
+        """
+        if self.names == tuple(names):
+            return self.codes
+        places = {name: i for i, name in enumerate(names)}
+        absent = [name for name, count in zip(self.names, self.counts) if count and name not in places]
+        if absent:
+            raise InputError(
+                f"'groups' must be among {', '.join(names)}; got {absent[0]!r}. Name all groups when counting starts."
+            )
+        return np.array([places.get(name, -1) for name in self.names])[self.codes]
+
     def __len__(self) -> int:
         return len(self.codes)
 
@@ -226,78 +253,6 @@ class Groups:
         return f"Groups({self.name}: {inner})"
 
 
-def _columns(values: Any) -> dict[Any, Any]:
-    """Return the attribute columns by name."""
-    if isinstance(values, (str, bytes)):
-        raise InputTypeError(
-            f"'groups' must hold one group per sample; got the text {values!r}. Pass the column itself."
-        )
-    if isinstance(values, Mapping):
-        columns = dict(values)
-    elif hasattr(values, "columns") and hasattr(values, "iloc"):  # a data frame
-        columns = {key: values.iloc[:, i] for i, key in enumerate(values.columns)}
-        if len(columns) < len(values.columns):
-            raise InputError(f"'groups' must have columns of different names; got {list(values.columns)}. Rename one.")
-    elif hasattr(values, "categories") and hasattr(values, "codes"):  # a pandas Categorical
-        columns = {"group": values}
-    elif hasattr(values, "iloc"):
-        columns = {"group" if values.name is None else values.name: values}
-    else:
-        array = to_numpy(values)
-        if array.ndim == 2 and array.shape[1] > 1:
-            columns = {f"group {i}": array[:, i] for i in range(array.shape[1])}
-        else:
-            columns = {"group": vector(array, "groups", hint="Pass one group per sample, or one column per attribute")}
-    if not columns:
-        raise InputError("'groups' must have at least one column; got none. Name a sensitive attribute.")
-    return columns
-
-
-def _encode(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
-    """Return codes (-1 where missing) and the sorted names of the levels that occur."""
-    if isinstance(column, Groups):
-        codes = np.where(column.known[column.codes], column.codes, -1)
-        return codes, [n for n, known in zip(column.names, column.known) if known]
-    import pandas as pd
-
-    categories = getattr(column, "cat", column)
-    if hasattr(categories, "categories") and hasattr(categories, "codes"):  # categorical: encoded already
-        codes, levels = np.asarray(categories.codes, dtype=np.int64), np.asarray(categories.categories)
-        used = np.bincount(codes[codes >= 0], minlength=len(levels)) > 0
-        return _named(codes, [_text(v) if occurs else None for v, occurs in zip(levels, used)])
-    array = vector(column, name, hint="Pass one group per sample")
-    codes, levels = pd.factorize(array)
-    decimals = sum(isinstance(v, (float, np.floating)) for v in levels)
-    if decimals > MAX_FLOAT_GROUPS:
-        raise InputError(
-            f"Group column '{name}' must hold categories; got {decimals} different decimal numbers. "
-            "Cut a continuous attribute into bins first; in Python: Groups.binned(values, bins=4)."
-        )
-    try:
-        order = np.argsort(levels, kind="stable")
-    except TypeError:  # values of several types have no order, but their texts have
-        order = np.argsort([_text(v) for v in levels], kind="stable")
-    rank = np.empty(len(order) + 1, dtype=np.int64)
-    rank[order], rank[-1] = np.arange(len(order)), -1
-    return _named(rank[codes], [_text(levels[place]) for place in order])
-
-
-def _named(codes: np.ndarray, texts: Sequence[str | None]) -> tuple[np.ndarray, list[str]]:
-    """Return codes and names: levels that read alike are one, and "unknown" and levels that do not occur are none."""
-    names = [text for text in dict.fromkeys(texts) if text is not None and text != "unknown"]
-    if len(names) == len(texts):
-        return codes, names
-    places = {name: i for i, name in enumerate(names)}
-    return np.array([*(places.get(str(text), -1) for text in texts), -1])[codes], names
-
-
-def _text(value: Any) -> str:
-    """Return a level as text: 1.0 reads '1'."""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
 def _quantiles(values: np.ndarray, count: int) -> np.ndarray:
     """Return the cut points of `count` bins of sorted values; the last bin keeps at least the largest value."""
     below = values[values < values[-1]] if len(values) else values
@@ -313,15 +268,3 @@ def _distinct_text(cuts: np.ndarray) -> list[str]:
         if len(set(text)) == len(text):
             break
     return text
-
-
-def _cross(encoded: list[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str]]:
-    """Return codes and names of the combinations that occur; missing in any column is missing."""
-    codes, levels = encoded[0]
-    for other, names in encoded[1:]:  # one column at a time: the product of all could exceed an integer
-        absent = (codes < 0) | (other < 0)
-        cells, inverse = np.unique((codes * len(names) + other)[~absent], return_inverse=True)
-        codes = np.full(len(absent), -1, dtype=np.int64)
-        codes[~absent] = inverse
-        levels = [f"{levels[cell // len(names)]} & {names[cell % len(names)]}" for cell in cells]
-    return codes, levels

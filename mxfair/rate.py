@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -9,47 +10,79 @@ import numpy as np
 
 from mxfair._validation import InputError, one_of
 from mxfair.confusion import GroupConfusion
+from mxfair.group_metric import GroupMetric
 
-__all__ = ["RATES", "Rate", "RateTable"]
+__all__ = ["RATES", "CompositeRate", "Rate"]
 
 #: Takes grids of class indices (label, prediction) and the index of the positive class, returns a mask.
 Mask = Callable[[Any, Any, int], Any]
 
 
-@dataclass(frozen=True)
-class RateTable:
-    """A rate by group, with what it was computed from.
+class _ByGroup(ABC):
+    """What rates of both kinds do with a table."""
 
-    Parameters
-    ----------
-    rate : Rate
-        The rate.
-    groups : tuple of str
-        Names of the groups.
-    values, numerator, denominator : ndarray of shape (n_groups,)
-        The rate and its two sums; the rate is NaN where the denominator is 0.
-    overall : float
-        The rate over all samples.
-    known : ndarray of bool, shape (n_groups,)
-        False for samples whose sensitive attribute is missing: gaps leave them out.
-    """
+    name: str
+    per_class: bool
 
-    rate: Rate
-    groups: tuple[str, ...]
-    values: np.ndarray
-    numerator: np.ndarray
-    denominator: np.ndarray
-    overall: float
-    known: np.ndarray
+    @abstractmethod
+    def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numerator and the denominator."""
 
-    @property
-    def defined(self) -> np.ndarray:
-        """Groups that a gap compares: known ones whose rate is defined, shape (n_groups,)."""
-        return self.known & ~np.isnan(self.values)
+    def values(self, counts: np.ndarray, positive: int) -> np.ndarray:
+        """Return the rate of each table of counts, NaN where it is undefined.
+
+        Parameters
+        ----------
+        counts : array of shape (..., n_classes, n_classes)
+            Counts by label and prediction; groups, strata and bootstrap resamples on the leading axes.
+        positive : int
+            Index of the positive class.
+
+        Returns
+        -------
+        ndarray of shape (...)
+        """
+        numerator, denominator = self.parts(counts, positive)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(denominator > 0, numerator / denominator, np.nan)
+
+    def needs(self, label: Any) -> str:
+        """Return what a group lacks where the rate is undefined; `label` is the positive class."""
+        return "no samples to compute it from"
+
+    def __call__(self, table: GroupConfusion, *, positive: int | None = None) -> GroupMetric:
+        """Return the rate by group.
+
+        Parameters
+        ----------
+        table : GroupConfusion
+            The counts.
+        positive : int, optional
+            Index of the positive class. Default: the last class.
+
+        Returns
+        -------
+        GroupMetric
+        """
+        place = len(table.classes) - 1 if positive is None else positive
+        numerator, denominator = self.parts(table.counts, place)
+        values = self.values(table.counts, place)
+        reason, empty = self.needs(table.classes[place]), table.support == 0
+        return GroupMetric(
+            self.name,
+            table.groups,
+            values,
+            float(self.values(table.overall, place)),
+            table.known,
+            denominator,
+            numerator,
+            {g: "no samples" if e else reason for g, v, e in zip(table.groups, values, empty) if np.isnan(v)},
+            table.name,
+        )
 
 
-@dataclass(frozen=True)
-class Rate:
+@dataclass(frozen=True, repr=False)
+class Rate(_ByGroup):
     """A share of samples: those in `numerator` among those in `given`.
 
     The masks are functions of (label, pred, positive): grids of class indices and the index of the class that counts as
@@ -63,6 +96,9 @@ class Rate:
         ``mask(label, pred, positive)``. Only the part of the numerator inside `given` counts.
     per_class : bool, default=True
         Whether the rate depends on the positive class; accuracy does not.
+    share : bool, default=True
+        Whether it is a share. If not, the masks are weights, all of the numerator counts, and the rate is the quotient
+        of the two sums: false negatives by false positives, say.
 
     Notes
     -----
@@ -80,6 +116,7 @@ class Rate:
     numerator: Mask
     given: Mask
     per_class: bool = True
+    share: bool = True
 
     def masks(self, n_classes: int, positive: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numerator's and the denominator's masks over (label, prediction).
@@ -96,34 +133,109 @@ class Rate:
         numerator, denominator : ndarray of bool, shape (K, K)
         """
         label, pred = np.indices((n_classes, n_classes))
-        shape = (n_classes, n_classes)
-        given = np.broadcast_to(np.asarray(self.given(label, pred, positive), dtype=bool), shape)
-        return np.asarray(self.numerator(label, pred, positive), dtype=bool) & given, given
+        given = np.broadcast_to(np.asarray(self.given(label, pred, positive)), label.shape)
+        numerator = np.broadcast_to(np.asarray(self.numerator(label, pred, positive)), label.shape)
+        if not self.share:
+            return numerator, given
+        return numerator.astype(bool) & given.astype(bool), given.astype(bool)
 
-    def __call__(self, table: GroupConfusion, *, positive: int | None = None) -> RateTable:
-        """Return the rate by group.
+    def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numerator and the denominator.
 
         Parameters
         ----------
-        table : GroupConfusion
-            The counts.
-        positive : int, optional
-            Index of the positive class. Default: the last class.
+        counts, positive
+            As for `values`.
 
         Returns
         -------
-        RateTable
+        numerator, denominator : ndarray of shape (...)
         """
-        n_classes = len(table.classes)
-        numerator_mask, given = self.masks(n_classes, n_classes - 1 if positive is None else positive)
-        numerator, denominator = table.counts[:, numerator_mask].sum(axis=1), table.counts[:, given].sum(axis=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values = np.where(denominator > 0, numerator / denominator, np.nan)
-            overall = numerator.sum() / denominator.sum() if denominator.sum() > 0 else np.nan
-        return RateTable(self, table.groups, values, numerator, denominator, float(overall), table.known)
+        flat = counts.reshape(*counts.shape[:-2], -1)
+        masks = self.masks(counts.shape[-1], positive)
+        numerator, denominator = (flat @ mask.reshape(-1).astype(float) for mask in masks)
+        return numerator, denominator
+
+    def needs(self, label: Any) -> str:
+        """Return what a group lacks where the rate is undefined.
+
+        Parameters
+        ----------
+        label
+            The positive class.
+
+        Returns
+        -------
+        str
+        """
+        return _NEEDS.get(self.given, super().needs(label)).format(label)
 
     def __repr__(self) -> str:
         return f"Rate({self.name})"
+
+
+@dataclass(frozen=True, repr=False)
+class CompositeRate(_ByGroup):
+    """A figure made of several rates, such as balanced accuracy.
+
+    Parameters
+    ----------
+    name : str
+        Name in tables.
+    combine : callable
+        ``combine(counts, positive)`` returns the figure of tables of counts of shape (..., n_classes, n_classes), NaN
+        where it is undefined.
+    given : tuple of Rate
+        The rates whose denominators it needs; the smallest one is its support.
+    per_class : bool, default=True
+        Whether the figure depends on the positive class.
+
+    Examples
+    --------
+    >>> from mxfair import GroupConfusion
+    >>> table = GroupConfusion.of([1, 1, 0, 0], [1, 0, 0, 0], ["a", "a", "a", "b"])
+    >>> RATES["balanced_accuracy"](table).values
+    array([0.75,  nan])
+    """
+
+    name: str
+    combine: Callable[[np.ndarray, int], np.ndarray]
+    given: tuple[Rate, ...]
+    per_class: bool = True
+
+    def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return NaN, since the figure is no quotient, and the smallest denominator.
+
+        Parameters
+        ----------
+        counts, positive
+            As for `values`.
+
+        Returns
+        -------
+        numerator, denominator : ndarray of shape (...)
+        """
+        support = np.min([rate.parts(counts, positive)[1] for rate in self.given], axis=0)
+        return np.full(support.shape, np.nan), support
+
+    def values(self, counts: np.ndarray, positive: int) -> np.ndarray:
+        """Return the figure of each table of counts, NaN where it is undefined.
+
+        Parameters
+        ----------
+        counts : array of shape (..., n_classes, n_classes)
+            Counts by label and prediction; groups, strata and bootstrap resamples on the leading axes.
+        positive : int
+            Index of the positive class.
+
+        Returns
+        -------
+        ndarray of shape (...)
+        """
+        return self.combine(counts, positive)
+
+    def __repr__(self) -> str:
+        return f"CompositeRate({self.name})"
 
 
 def _everything(label: Any, pred: Any, positive: int) -> Any:
@@ -150,35 +262,102 @@ def _correct(label: Any, pred: Any, positive: int) -> Any:
     return label == pred
 
 
+def _false_negative(label: Any, pred: Any, positive: int) -> Any:
+    return (label == positive) & (pred != positive)
+
+
+def _false_positive(label: Any, pred: Any, positive: int) -> Any:
+    return (label != positive) & (pred == positive)
+
+
+def _wrong(label: Any, pred: Any, positive: int) -> Any:
+    return label != pred
+
+
+def _twice_true_positive(label: Any, pred: Any, positive: int) -> Any:
+    return 2 * ((label == positive) & (pred == positive))
+
+
+def _labelled_plus_selected(label: Any, pred: Any, positive: int) -> Any:
+    return (label == positive) * 1 + (pred == positive) * 1
+
+
+#: What a group lacks where a rate is undefined.
+_NEEDS: dict[Mask, str] = {
+    _labelled: "no samples with label {}",
+    _not_labelled: "no samples with a label other than {}",
+    _selected: "no samples predicted {}",
+    _rejected: "no samples predicted other than {}",
+    _false_positive: "no false positives",
+    _labelled_plus_selected: "no samples with label {0} or predicted {0}",
+}
+
+
+def _mean_recall(counts: np.ndarray, positive: int) -> np.ndarray:
+    """Return the mean over classes of the share of its samples that is predicted right."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.diagonal(counts, axis1=-2, axis2=-1) / counts.sum(axis=-1)
+    return recall.mean(axis=-1)
+
+
+def _matthews(counts: np.ndarray, positive: int) -> np.ndarray:
+    """Return (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN)), one class against the rest."""
+    true_positive = counts[..., positive, positive]
+    labelled, selected = counts[..., positive, :].sum(axis=-1), counts[..., :, positive].sum(axis=-1)
+    total = counts.sum(axis=(-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        covariance = true_positive / total - labelled / total * (selected / total)
+        spread = np.sqrt(labelled / total * (1 - labelled / total)) * np.sqrt(selected / total * (1 - selected / total))
+        return np.where(spread > 0, covariance / spread, np.nan)
+
+
+_SHARES = (
+    Rate("selection_rate", _selected, _everything),
+    Rate("base_rate", _labelled, _everything),
+    Rate("true_positive_rate", _selected, _labelled),
+    Rate("false_negative_rate", _rejected, _labelled),
+    Rate("false_positive_rate", _selected, _not_labelled),
+    Rate("true_negative_rate", _rejected, _not_labelled),
+    Rate("positive_predictive_value", _labelled, _selected),
+    Rate("false_discovery_rate", _not_labelled, _selected),
+    Rate("negative_predictive_value", _not_labelled, _rejected),
+    Rate("false_omission_rate", _labelled, _rejected),
+    Rate("accuracy", _correct, _everything, per_class=False),
+    Rate("error_rate", _wrong, _everything, per_class=False),
+)
+_PLANE = {rate.name: rate for rate in _SHARES}
+_MARGINS = ("true_positive_rate", "true_negative_rate", "positive_predictive_value", "negative_predictive_value")
+
 #: The rates by name.
-RATES: dict[str, Rate] = {
+RATES: dict[str, Rate | CompositeRate] = {
     rate.name: rate
     for rate in (
-        Rate("selection_rate", _selected, _everything),
-        Rate("base_rate", _labelled, _everything),
-        Rate("true_positive_rate", _selected, _labelled),
-        Rate("false_negative_rate", _rejected, _labelled),
-        Rate("false_positive_rate", _selected, _not_labelled),
-        Rate("true_negative_rate", _rejected, _not_labelled),
-        Rate("positive_predictive_value", _labelled, _selected),
-        Rate("false_discovery_rate", _not_labelled, _selected),
-        Rate("negative_predictive_value", _not_labelled, _rejected),
-        Rate("false_omission_rate", _labelled, _rejected),
-        Rate("accuracy", _correct, _everything, per_class=False),
+        *_SHARES,
+        Rate("f1_score", _twice_true_positive, _labelled_plus_selected, share=False),
+        Rate("treatment_equality", _false_negative, _false_positive, share=False),
+        Rate("conditional_acceptance", _labelled, _selected, share=False),
+        Rate("conditional_rejection", _not_labelled, _rejected, share=False),
+        CompositeRate("balanced_accuracy", _mean_recall, tuple(_PLANE[n] for n in _MARGINS[:2]), per_class=False),
+        CompositeRate("matthews_correlation", _matthews, tuple(_PLANE[n] for n in _MARGINS)),
     )
 }
 
 
-def rate_named(rate: str | Rate) -> Rate:
+def rate_named(rate: str | Rate | CompositeRate) -> Rate | CompositeRate:
     """Return a rate given by name or as it is."""
-    return rate if isinstance(rate, Rate) else RATES[one_of(rate, RATES, "rate")]
+    return rate if isinstance(rate, (Rate, CompositeRate)) else RATES[one_of(rate, RATES, "rate")]
 
 
 def class_index(table_classes: np.ndarray, positive: Any) -> int:
     """Return the place of the positive class among the classes; the last one by default."""
-    if positive is None:
-        return len(table_classes) - 1
     classes = table_classes.tolist()
+    if positive is None:
+        if len(classes) == 1:
+            raise InputError(
+                f"'classes' must name all classes; the samples hold only {classes[0]!r}, and nothing says whether it "
+                "is the positive one. Pass classes=[negative, positive], or positive=."
+            )
+        return len(classes) - 1
     if positive not in classes:
         raise InputError(f"'positive' must be one of the classes {classes}; got {positive!r}.")
     return classes.index(positive)

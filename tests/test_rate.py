@@ -30,8 +30,16 @@ EXPECTED = {
     "negative_predictive_value": [3 / 4, 4 / 6],
     "false_omission_rate": [1 / 4, 2 / 6],
     "accuracy": [7 / 10, 5 / 10],
+    "error_rate": [3 / 10, 5 / 10],
+    "f1_score": [8 / 11, 2 / 7],
+    "treatment_equality": [1 / 2, 2 / 3],
+    "conditional_acceptance": [5 / 6, 3 / 4],
+    "conditional_rejection": [5 / 4, 7 / 6],
+    "balanced_accuracy": [(4 / 5 + 3 / 5) / 2, (1 / 3 + 4 / 7) / 2],
+    "matthews_correlation": [(12 - 2) / math.sqrt(6 * 5 * 5 * 4), (4 - 6) / math.sqrt(4 * 3 * 7 * 6)],
 }
 COMPLEMENTS = [
+    ("accuracy", "error_rate"),
     ("true_positive_rate", "false_negative_rate"),
     ("false_positive_rate", "true_negative_rate"),
     ("positive_predictive_value", "false_discovery_rate"),
@@ -113,7 +121,7 @@ def test_the_sums_are_kept_beside_the_rate():
     rates = RATES["true_positive_rate"](table_of(CELLS))
     assert rates.numerator.tolist() == [4, 1]
     assert rates.denominator.tolist() == [5, 3]
-    assert rates.rate is RATES["true_positive_rate"]
+    assert rates.name == "true_positive_rate"
 
 
 def test_the_unknown_group_has_a_rate_and_is_not_compared():
@@ -139,12 +147,15 @@ def test_complements_sum_to_one(name, complement, seed):
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("positive", [0, 1, 2, 3])
 def test_several_classes_are_one_against_the_rest(name, positive):
-    """A rate of K classes is the binary rate of "this class or not"; accuracy alone looks at all classes."""
+    """A rate of K classes is the binary rate of "this class or not"; accuracy looks at all classes."""
     rng = np.random.default_rng(positive)
     labels, preds, groups = rng.integers(0, 4, 200), rng.integers(0, 4, 200), rng.integers(0, 3, 200)
     rates = RATES[name](GroupConfusion.of(labels, preds, groups), positive=positive)
-    if name == "accuracy":
-        expected = [(labels == preds)[groups == g].mean() for g in range(3)]
+    right = [(labels == preds)[groups == g] for g in range(3)]
+    if name == "balanced_accuracy":
+        expected = [np.mean([hit[labels[groups == g] == c].mean() for c in range(4)]) for g, hit in enumerate(right)]
+    elif name in ("accuracy", "error_rate"):
+        expected = [hit.mean() if name == "accuracy" else 1 - hit.mean() for hit in right]
     else:
         expected = RATES[name](GroupConfusion.of(labels == positive, preds == positive, groups)).values
     np.testing.assert_allclose(rates.values, expected)

@@ -14,7 +14,8 @@ import numpy as np
 from mxfair._validation import InputError, InputTypeError, one_of
 from mxfair.criterion import Criterion
 from mxfair.data.signal import CellStats
-from mxfair.rate import Rate, RateTable
+from mxfair.group_metric import GroupMetric
+from mxfair.rate import CompositeRate, Rate
 
 __all__ = ["Controller", "PaperController", "ProportionalController"]
 
@@ -224,7 +225,7 @@ class ProportionalController(Controller):
             moved -= self.pull * (shares - self.data_shares).mean(axis=0)
         return moved
 
-    def _deviation(self, rates: RateTable) -> np.ndarray:
+    def _deviation(self, rates: GroupMetric) -> np.ndarray:
         """Return how far each group's rate lies below the mean, in gaps of two groups; 0 where it is undefined."""
         defined = rates.defined
         if defined.sum() < 2:
@@ -239,7 +240,7 @@ class ProportionalController(Controller):
 class Lever:
     """A rate, its positive class, and how more samples of a label in a group move the rate in that group."""
 
-    rate: Rate
+    rate: Rate | CompositeRate
     positive: Any
     signs: np.ndarray
 
@@ -253,15 +254,7 @@ def find_levers(criterion: Criterion, classes: np.ndarray) -> list[Lever]:
     """
     levers = []
     for rate, place in criterion.rate_classes(classes):
-        numerator, given = rate.masks(len(classes), place)
-        signs = np.zeros(len(classes))
-        if (given.all(axis=1) | ~given.any(axis=1)).all():  # whole rows: a condition on labels
-            correct = np.diag(numerator).astype(int)
-            wrong = (numerator & ~np.eye(len(classes), dtype=bool)).any(axis=1).astype(int)
-            signs = np.where(given.any(axis=1), correct - wrong, 0).astype(float)
-        elif (given.all(axis=0) | ~given.any(axis=0)).all():  # whole columns: a condition on predictions
-            kept_right = np.diag(numerator)[given.all(axis=0)].any()
-            signs[given.all(axis=0)] = -1.0 if kept_right else 1.0
+        signs = _signs(rate, len(classes), place)
         if not signs.any():
             raise InputError(
                 f"Batch selection cannot steer {rate.name} (of {criterion.name}): no label's share moves it in a known "
@@ -269,6 +262,21 @@ def find_levers(criterion: Criterion, classes: np.ndarray) -> list[Lever]:
             )
         levers.append(Lever(rate, classes[place], signs))
     return levers
+
+
+def _signs(rate: Rate | CompositeRate, n_classes: int, place: int) -> np.ndarray:
+    signs = np.zeros(n_classes)
+    if not isinstance(rate, Rate) or not rate.share:
+        return signs
+    numerator, given = rate.masks(n_classes, place)
+    if (given.all(axis=1) | ~given.any(axis=1)).all():  # whole rows: a condition on labels
+        correct = np.diag(numerator).astype(int)
+        wrong = (numerator & ~np.eye(n_classes, dtype=bool)).any(axis=1).astype(int)
+        signs = np.where(given.any(axis=1), correct - wrong, 0).astype(float)
+    elif (given.all(axis=0) | ~given.any(axis=0)).all():  # whole columns: a condition on predictions
+        kept_right = np.diag(numerator)[given.all(axis=0)].any()
+        signs[given.all(axis=0)] = -1.0 if kept_right else 1.0
+    return signs
 
 
 CONTROLLERS = {"proportional": ProportionalController, "paper": PaperController}

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mxfair.criterion import Criterion, Gap
+from mxfair.criterion import Criterion
+from mxfair.group_metric import Gap
 from mxfair.report._evaluation import Evaluation
 from mxfair.report._format import few, lower, number, one_line
 
