@@ -26,7 +26,7 @@ def check(compare: str, reference: str | None, groups: tuple[str, ...], *, signe
     if (reference is not None) != (compare == "to_reference"):
         raise InputError(
             f"'reference' and compare='to_reference' must be given together; got compare={compare!r} and "
-            f"reference={reference!r}."
+            f"reference={reference!r}. Name a group as reference, or leave both out."
         )
     if signed and compare not in ("to_overall", "to_reference"):
         raise InputError(
@@ -65,8 +65,8 @@ def ratio(
 
     ``max_min`` is the smallest value divided by the largest; ``to_overall`` and ``to_reference`` are the smallest of
     v / base and base / v; ``pairwise_mean`` is the mean over pairs of the smaller divided by the larger. With `signed`,
-    v / base furthest from 1 keeps its side, so that it may exceed 1. Where it would be 0 / 0, or where signs differ, a
-    ratio is NaN.
+    v / base furthest from 1 keeps its side, so that it may exceed 1. Where it would be 0 / 0, where signs differ, and
+    with `signed` where the base is 0, a ratio is NaN. A reference is not compared with itself.
     """
     values = np.asarray(values, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -77,15 +77,15 @@ def ratio(
             result = _pairwise_ratio(values)
         else:
             base = np.asarray(overall) if compare == "to_overall" else values[..., reference]
-            quotients = values / base[..., None]
-            quotients[quotients < 0] = np.nan
-            folded = np.minimum(quotients, 1 / quotients)
+            folded = _folded(values, base[..., None])
+            lost = np.isnan(folded) & ~np.isnan(values)  # 0 / 0, or values of different signs
+            if compare == "to_reference":
+                folded[..., reference], lost[..., reference] = np.nan, False
+            result = _min(folded)
             if signed:
-                result = np.take_along_axis(quotients, _argbest(folded)[..., None], axis=-1)[..., 0]
-            else:
-                result = _min(folded)
-            lost = (np.isnan(quotients) & ~np.isnan(values)).any(axis=-1)  # 0 / 0, or values of different signs
-            result = np.where(np.isnan(base) | lost, np.nan, result)
+                furthest = np.take_along_axis(values, _argbest(folded)[..., None], axis=-1)[..., 0]
+                result = np.where(base == 0, np.nan, furthest / base)
+            result = np.where(np.isnan(base) | lost.any(axis=-1), np.nan, result)
     return np.where(_defined(values) < 2, np.nan, result)
 
 
@@ -119,10 +119,15 @@ def _largest(distances: np.ndarray) -> np.ndarray:
     return np.take_along_axis(distances, size.argmax(axis=-1)[..., None], axis=-1)[..., 0]
 
 
+def _folded(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the ratio of two values, the smaller size on top."""
+    return _quotient(np.minimum(a, b), np.maximum(a, b))
+
+
 def _quotient(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return low / high, NaN for 0 / 0 and where the two have different signs."""
-    both_negative = high < 0  # -4 is closer to -2 than -8 is: the smaller size goes on top
-    quotient = np.where(both_negative, high / low, low / high)
+    negative = (low < 0) & (high <= 0)  # -4 is closer to -2 than -8 is: the smaller size goes on top
+    quotient = np.where(negative, np.abs(high / low), low / high)
     return np.where((low < 0) & (high > 0), np.nan, quotient)
 
 
@@ -138,7 +143,7 @@ def _pairwise_mean(values: np.ndarray) -> np.ndarray:
 def _pairwise_ratio(values: np.ndarray) -> np.ndarray:
     first, second = np.triu_indices(values.shape[-1], 1)
     a, b = values[..., first], values[..., second]
-    pairs = _quotient(np.minimum(a, b), np.maximum(a, b))
+    pairs = _folded(a, b)
     lost = (np.isnan(pairs) & ~np.isnan(a) & ~np.isnan(b)).any(axis=-1)
     there = ~np.isnan(pairs)
     mean = np.where(there, pairs, 0.0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)

@@ -39,7 +39,7 @@ class Gap:
     undefined: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupMetric:
     """One figure by group, with what it was computed from.
 
@@ -178,7 +178,7 @@ class GroupMetric:
         return float(_disparity._max(self.compared))
 
     def gap(self, *, compare: str = "max_min", reference: str | None = None, signed: bool = False) -> Gap:
-        """Return the difference with the pair of groups that stands behind it.
+        """Return the difference, with the groups that have the largest and the smallest value.
 
         Parameters
         ----------
@@ -213,7 +213,7 @@ class GroupMetric:
         return f"GroupMetric({self.name}: {inner}; overall {self.overall:.4g})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairMetric:
     """One figure for each pair of groups, such as a distance between their distributions.
 

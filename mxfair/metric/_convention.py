@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mxfair._encoding import _text
 from mxfair._validation import InputError, one_of
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import Criterion
+from mxfair.rate import RATES, CompositeRate, Rate
 
 
 @dataclass(frozen=True)
@@ -19,20 +21,25 @@ class Convention:
 
     Parameters
     ----------
-    compare, agg : str
-        As in `Criterion`.
+    compare : str
+        As in `Criterion.gaps`.
+    agg : str or None
+        As in `Criterion`; None for the criterion's own.
     signs : mapping of str to int
         By rate: -1 where the toolkit subtracts the group from the reference, and not the other way round. The key ""
         is the default.
     difference, ratio : bool
         Whether the toolkit has the figure.
+    rates : mapping of str to Rate
+        By criterion: what the toolkit computes under that name, where it is another rate than ours.
     """
 
     compare: str
-    agg: str
+    agg: str | None
     signs: Mapping[str, int] = field(default_factory=lambda: {"": 1})
     difference: bool = True
     ratio: bool = True
+    rates: Mapping[str, Rate | CompositeRate] = field(default_factory=dict)
 
 
 #: Clarify measures the advantaged minus the disadvantaged facet, except in these figures.
@@ -44,14 +51,24 @@ _CLARIFY = {
     "conditional_rejection": 1,
 }
 
+_OXONFAIR: dict[str, Rate | CompositeRate] = {
+    "predictive_equality": RATES["false_negative_rate"],
+    "treatment_equality": Rate(
+        "error_ratio",
+        lambda label, pred, positive: (label != positive) & (pred == positive),
+        lambda label, pred, positive: (label == positive) & (pred != positive),
+        share=False,
+    ),
+}
+
 COMPAT: dict[str, Convention] = {
-    "fairlearn": Convention("max_min", "max"),
+    "fairlearn": Convention("max_min", None),
     "aif360": Convention("to_reference", "signed"),
     "clarify": Convention("to_reference", "signed", _CLARIFY),
     "aequitas": Convention("to_reference", "signed", difference=False),
-    "oxonfair": Convention("pairwise_mean", "mean", ratio=False),
+    "oxonfair": Convention("pairwise_mean", "mean", rates=_OXONFAIR),
     "holisticai": Convention("to_reference", "signed"),
-    "fairbatch": Convention("to_overall", "max", ratio=False),
+    "fairbatch": Convention("to_overall", None, ratio=False),
 }
 
 
@@ -93,14 +110,13 @@ def comparison(
     positive: Any = None,
 ) -> Comparison:
     """Return how a criterion is compared, from what the caller gave."""
-    reference = None if reference is None else str(reference)
-    sign = 1
+    reference = None if reference is None else _text(reference)
+    sign, rates = 1, criterion.rates
     if compat is not None:
         convention = COMPAT[one_of(compat, COMPAT, "compat")]
         if compare != "max_min" or agg is not None:
-            raise InputError(
-                f"'compat' must stand alone; got compare and agg beside {compat!r}. Give one or the other."
-            )
+            beside = "agg" if compare == "max_min" else "compare"
+            raise InputError(f"'compat' must stand alone; got {beside!r} beside {compat!r}. Give one or the other.")
         if not (convention.ratio if ratio else convention.difference):
             kind, other = ("ratio", "difference") if ratio else ("difference", "ratio")
             raise InputError(f"'compat' must be a toolkit that has the {kind}; got {compat!r}. Use the {other}.")
@@ -109,10 +125,11 @@ def comparison(
                 f"'reference' must name the group that {compat} compares with; got none. Give the privileged group."
             )
         compare, agg = convention.compare, convention.agg
+        rates = (convention.rates[criterion.name],) if criterion.name in convention.rates else rates
         if not ratio and agg == "signed":
-            sign = convention.signs.get(criterion.rates[0].name, convention.signs[""])
+            sign = convention.signs.get(rates[0].name, convention.signs[""])
     elif reference is not None and compare == "max_min":
         compare = "to_reference"
     stated = criterion.positive if positive is None else positive
-    chosen = Criterion(criterion.name, criterion.rates, agg=agg or criterion.agg, positive=stated)
+    chosen = Criterion(criterion.name, rates, agg=agg or criterion.agg, positive=stated)
     return Comparison(chosen, compare, reference, sign, ratio)

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from mxfair._validation import InputError
+from mxfair._validation import same_length
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import ALL_CRITERIA, Criterion, criterion_named
 from mxfair.groups import Groups
@@ -66,7 +66,7 @@ _PARAMETERS = """
         How several rates become one number. Default: the criterion's own, the worst case unless it says otherwise.
     compat : {{"fairlearn", "aif360", "clarify", "aequitas", "oxonfair", "holisticai", "fairbatch"}}, optional
         Compare as that toolkit does; `reference` is then its privileged (advantaged, reference) group. Where it returns
-        a stand-in for an undefined value, ours stays NaN.
+        a stand-in for an undefined value, ours stays NaN. Of several other groups the furthest one counts.
     positive : optional
         The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
     classes : array of shape (n_classes,), optional
@@ -149,18 +149,12 @@ def strata_of(
 ) -> tuple[GroupConfusion, np.ndarray, tuple[str, ...]]:
     """Return the table over all samples, the counts of each stratum (n_strata, n_groups, K, K) and its name."""
     groups, control = Groups(groups), Groups(control, name="control")
-    if len(groups) != len(control):
-        raise InputError(
-            f"'groups' and 'control' must have the same length; got {len(groups)} and {len(control)}. "
-            "Pass one of each per sample."
-        )
-    crossed = Groups.from_codes(
-        control.codes * groups.n_groups + groups.codes,
-        [f"{stratum}: {group}" for stratum in control.names for group in groups.names],
-    )
-    cells = GroupConfusion.of(labels, preds, crossed, classes=classes, sample_weight=sample_weight)
-    counts = cells.counts.reshape(control.n_groups, groups.n_groups, *cells.counts.shape[1:])
-    table = GroupConfusion(groups.names, cells.classes, counts.sum(axis=0), known=groups.known, name=groups.name)
+    same_length(groups=groups, control=control)
+    cells = [str(cell) for cell in range(control.n_groups * groups.n_groups)]
+    crossed = Groups.from_codes(control.codes * groups.n_groups + groups.codes, cells)
+    both = GroupConfusion.of(labels, preds, crossed, classes=classes, sample_weight=sample_weight)
+    counts = both.counts.reshape(control.n_groups, groups.n_groups, *both.counts.shape[1:])
+    table = GroupConfusion(groups.names, both.classes, counts.sum(axis=0), known=groups.known, name=groups.name)
     return table, counts, control.names
 
 

@@ -71,6 +71,8 @@ def rate_of(
             f"'positive' or 'average' must be given for {rate.name} of {n_classes} classes; got neither. "
             "Name the class that counts as positive, or average over them: 'macro', 'weighted' or 'worst'."
         )
+    if positive is None and not rate.per_class:
+        return rate(table)
     return rate(table, positive=class_index(table.classes, positive))
 
 

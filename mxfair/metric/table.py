@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,7 @@ class GroupTable(Mapping[str, GroupMetric]):
         return self._series("group_max", GroupMetric.group_max)
 
     def gaps(self, *, compare: str = "max_min", reference: str | None = None) -> pd.DataFrame:
-        """Return the difference of each figure with the groups that set it.
+        """Return the difference of each figure, with the groups that have its largest and its smallest value.
 
         Parameters
         ----------
@@ -321,6 +322,7 @@ def weighted_mean(values: np.ndarray, support: np.ndarray, strata: tuple[str, ..
     lost = np.isnan(values)
     if lost.all():
         return float("nan")
+    lost &= support > 0  # an empty stratum is nothing to warn of
     if lost.any():
         names = ", ".join(name for name, gone in zip(strata, lost) if gone)
         warnings.warn(
@@ -328,6 +330,15 @@ def weighted_mean(values: np.ndarray, support: np.ndarray, strata: tuple[str, ..
             f"{support[lost].sum() / support.sum():.1%} of the samples): fewer than two of their groups have a defined "
             "value. They are left out of the mean.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=_outside(),
         )
-    return float(np.average(values[~lost], weights=support[~lost]))
+    there = ~np.isnan(values)
+    return float(np.average(values[there], weights=support[there]))
+
+
+def _outside() -> int:
+    """Return the stack level of the first caller that is not this package, as seen from the calling function."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mxfair."):
+        frame, level = frame.f_back, level + 1
+    return level
