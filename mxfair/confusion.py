@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mxfair._group_state import GroupState
 from mxfair._validation import InputError, labels_vector, missing, one_type, same_length, to_numpy, vector, weights
 from mxfair.groups import Groups
 
@@ -17,7 +18,7 @@ CHUNK = 131_072
 MAX_FRACTIONS = 20
 
 
-class GroupConfusion:
+class GroupConfusion(GroupState):
     r"""Counts of (group, label, prediction), hard or soft.
 
     .. math:: C[g, y, p] = \sum_i w_i \, 1[z_i = g] \, 1[y_i = y] \, P_i(p)
@@ -59,10 +60,8 @@ class GroupConfusion:
         known: np.ndarray | None = None,
         name: str = "group",
     ) -> None:
-        self.groups = tuple(str(g) for g in groups)
+        super().__init__(groups, known, name)
         self.classes = one_type(vector(classes, "classes", hint="Name each class once"), "classes")
-        if len(set(self.groups)) < len(self.groups):
-            raise InputError(f"'groups' must name each group once; got {', '.join(self.groups)}. Rename one.")
         if len(self.classes) == 0 or not (self.classes[:-1] < self.classes[1:]).all():
             raise InputError(
                 f"'classes' must be sorted, each once; got {self.classes[:10].tolist()}. "
@@ -72,8 +71,6 @@ class GroupConfusion:
         self.counts = np.zeros(shape) if counts is None else np.array(counts, dtype=float)
         if self.counts.shape != shape:
             raise InputError(f"'counts' must have shape (groups, classes, classes) = {shape}; got {self.counts.shape}.")
-        self.known = np.ones(len(self.groups), dtype=bool) if known is None else np.asarray(known, dtype=bool)
-        self.name = name
 
     @classmethod
     def of(
@@ -208,9 +205,6 @@ class GroupConfusion:
             self.groups, self.classes, self.counts + other.counts, known=self.known & other.known, name=self.name
         )
 
-    def __radd__(self, other: Any) -> GroupConfusion:
-        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins with 0
-
     def to_dict(self) -> dict[str, Any]:
         """Return the table as plain values that JSON can hold.
 
@@ -244,8 +238,7 @@ class GroupConfusion:
         )
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name} {count:,g}" for name, count in zip(self.groups, self.support))
-        return f"GroupConfusion({self.name}: {inner}; classes {', '.join(map(str, self.classes.tolist()))})"
+        return f"{self._listed()}; classes {', '.join(map(str, self.classes.tolist()))})"
 
 
 def _are_small_codes(classes: np.ndarray) -> bool:

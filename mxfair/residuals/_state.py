@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._group_state import GroupState
 from mxfair._validation import InputError, one_of, positive_integer, same_length, weights
 from mxfair.group_metric import GroupMetric, PairMetric
 from mxfair.groups import Groups
@@ -22,7 +23,7 @@ __all__ = ["GroupResiduals"]
 CHUNK = 32_768
 
 
-class GroupResiduals:
+class GroupResiduals(GroupState):
     r"""Moments and histograms of labels y and predictions p by group.
 
     .. math:: S[g] = \sum_i w_i 1[z_i = g] \, (1, u, v, u^2, v^2, uv, e, e^2, |e|)_i, \qquad
@@ -81,11 +82,7 @@ class GroupResiduals:
         known: Any | None = None,
         name: str = "group",
     ) -> None:
-        self.groups = tuple(str(g) for g in groups)
-        if len(set(self.groups)) < len(self.groups):
-            raise InputError(f"'groups' must name each group once; got {', '.join(self.groups)}. Rename one.")
-        self.known = np.ones(len(self.groups), dtype=bool) if known is None else np.array(known, dtype=bool)
-        self.name = name
+        super().__init__(groups, known, name)
         self._moments = Moments(len(self.groups))
         self._histograms: Histograms | None = None
         if low is not None or high is not None:
@@ -345,9 +342,6 @@ class GroupResiduals:
             result._histograms.counts = self._counted().counts + other._counted().counts
         return result
 
-    def __radd__(self, other: Any) -> GroupResiduals:
-        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins with 0
-
     @property
     def _form(self) -> tuple[Any, ...]:
         """What two states that add have in common."""
@@ -400,10 +394,10 @@ class GroupResiduals:
         return self
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name} {count:,g}" for name, count in zip(self.groups, self.support))
+        start = self._listed()
         if self._histograms is None:
-            return f"GroupResiduals({self.name}: {inner})"
+            return f"{start})"
         low, high, bins = self._histograms.form
         lost = self.outside.sum()
         tail = f"; {lost:,g} outside" if lost else ""
-        return f"GroupResiduals({self.name}: {inner}; {bins:,} bins from {low:g} to {high:g}{tail})"
+        return f"{start}; {bins:,} bins from {low:g} to {high:g}{tail})"

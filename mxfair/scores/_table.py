@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._group_state import GroupState
 from mxfair._validation import InputError, labels_vector, positive_integer, same_length, weights
 from mxfair.confusion import CHUNK, GroupConfusion, _classes
 from mxfair.group_metric import GroupMetric, PairMetric
@@ -23,7 +24,7 @@ __all__ = ["GroupScores"]
 ROUNDING = 1e-9
 
 
-class GroupScores:
+class GroupScores(GroupState):
     r"""Histograms of scores by (group, label), and the sum of the scores in each bin.
 
     .. math:: C[g, y, b] = \sum_i w_i \, 1[z_i = g] \, 1[y_i = y] \, 1[s_i \in b], \qquad
@@ -85,16 +86,15 @@ class GroupScores:
         known: Any | None = None,
         name: str = "group",
     ) -> None:
-        self._codec = GroupConfusion(groups, classes)  # finds the places of group names and label values
-        self.groups, self.classes = self._codec.groups, self._codec.classes
+        super().__init__(groups, known, name)
+        self._codec = GroupConfusion(self.groups, classes)  # finds the places of label values
+        self.classes = self._codec.classes
         self.positive = positive_class(self.classes, positive)
         self.bins = positive_integer(bins, "bins", minimum=2)
         self.low, self.high = float(low), float(high)
         if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
             raise InputError(f"'low' must be below 'high', both finite; got {low} and {high}. Give the scores' range.")
         self.counts, self.sums = self._table(counts, "counts"), self._table(sums, "sums")
-        self.known = np.ones(len(self.groups), dtype=bool) if known is None else np.asarray(known, dtype=bool)
-        self.name = name
 
     def _table(self, values: Any | None, name: str) -> np.ndarray:
         shape = (len(self.groups), 2, self.bins)
@@ -407,11 +407,6 @@ class GroupScores:
             )
         return self._with(self.counts + other.counts, self.sums + other.sums, self.known & other.known)
 
-    def __radd__(self, other: Any) -> GroupScores:
-        if not (isinstance(other, int) and other == 0):  # sum() starts from 0
-            return NotImplemented
-        return self._with(self.counts, self.sums, self.known)
-
     def _with(self, counts: np.ndarray, sums: np.ndarray, known: np.ndarray) -> GroupScores:
         """Return a table of the same meaning with copies of these contents."""
         shape = {"positive": self.positive, "bins": self.bins, "low": self.low, "high": self.high}
@@ -449,5 +444,4 @@ class GroupScores:
         return cls(**state)
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{name} {count:,g}" for name, count in zip(self.groups, self.support))
-        return f"GroupScores({self.name}: {inner}; scores of {self.positive} in {self.bins} bins)"
+        return f"{self._listed()}; scores of {self.positive} in {self.bins} bins)"

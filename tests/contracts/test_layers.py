@@ -42,6 +42,7 @@ LAYERS = (
     "_disparity",
     "groups",
     "_encoding",
+    "_group_state",
     "_step",
     "_inference",
     "_validation",
