@@ -81,7 +81,9 @@ def cross(encoded: Sequence[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, 
         cells, codes, has_unknown = occurring(codes, len(levels))
         levels = [levels[cell] for cell in cells]
     for other, names in encoded[1:]:  # one column at a time: the product of all could exceed an integer
-        cells, codes, has_unknown = occurring(_product(codes, other, len(names)), len(levels) * len(names))
+        size = len(levels) * len(names)
+        product, counts = _product(codes, other, len(names), size)
+        cells, codes, has_unknown = occurring(product, size, counts)
         levels = [f"{levels[cell // len(names)]} & {names[cell % len(names)]}" for cell in cells]
     return (np.where(codes < 0, len(levels), codes) if has_unknown else codes), levels, has_unknown
 
@@ -95,9 +97,13 @@ def _shifted(array: np.ndarray, low: int) -> np.ndarray:
     return array.astype(np.int64) - low
 
 
-def _product(codes: np.ndarray, other: np.ndarray, width: int) -> np.ndarray:
-    """Return one code for each pair of codes, -1 where one of them is; part by part, which stays in the cache."""
+def _product(codes: np.ndarray, other: np.ndarray, width: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return one code for each pair of codes, -1 where one of them is, and how often -1, 0, 1, ... below `size` occur.
+
+    It goes part by part, which stay in the cache; where there are too many codes for a table they are not counted.
+    """
     product = np.empty(len(codes), dtype=np.int64)
+    counts = np.zeros(size + 1, dtype=np.int64) if size <= MAX_TABLE else None
     for start in range(0, len(codes), MAX_TABLE):
         part = slice(start, start + MAX_TABLE)
         cell, first, second = product[part], codes[part], other[part]
@@ -105,20 +111,27 @@ def _product(codes: np.ndarray, other: np.ndarray, width: int) -> np.ndarray:
         np.add(cell, second, out=cell, casting="unsafe")
         if first.min() < 0 or second.min() < 0:
             cell[(first < 0) | (second < 0)] = -1
-    return product
+        if counts is not None:
+            counts += _counts(cell, size)
+    return product, counts
 
 
-def occurring(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
+def _counts(codes: np.ndarray, size: int) -> np.ndarray:
+    """Return how often -1, 0, 1, ... below `size` occur."""
+    try:
+        return np.concatenate([[0], np.bincount(codes, minlength=size)])
+    except ValueError:  # some are -1
+        return np.bincount(codes + 1, minlength=size + 1)
+
+
+def occurring(codes: np.ndarray, size: int, counts: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return the codes that occur, sorted, each sample's place among them, and whether some are -1, which stays."""
     if size > MAX_TABLE:
         cells, places = np.unique(codes, return_inverse=True)
         lost = len(cells) > 0 and cells[0] < 0
         return (cells[1:], places - 1, True) if lost else (cells, places, False)
-    lost = False
-    try:
-        counts = np.bincount(codes, minlength=size)
-    except ValueError:  # some are -1
-        counts, lost = np.bincount(codes + 1, minlength=size + 1)[1:], True
+    counts = _counts(codes, size) if counts is None else counts
+    lost, counts = bool(counts[0] > 0), counts[1:]
     cells = np.flatnonzero(counts)
     if len(cells) == size:
         return cells, codes, lost

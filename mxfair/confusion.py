@@ -102,11 +102,16 @@ class GroupConfusion(GroupState):
             If lengths differ, values are missing, or a value is not among `classes`.
         """
         groups = groups if isinstance(groups, Groups) else Groups(groups)
-        labels, preds = labels_vector(labels), _predictions(preds)
+        labels, preds, weight = labels_vector(labels), _predictions(preds), weights(sample_weight)
+        bits = classes is None and _are_bits(labels) and _are_bits(preds)
         if classes is None:
-            classes = _classes(labels, preds)
+            classes = [0, 1] if bits else _classes(labels, preds)
         self = cls(groups.names, classes, known=groups.known, name=groups.name)
-        return self._add(labels, preds, groups.codes, weights(sample_weight))
+        if not bits:
+            return self._add(labels, preds, groups.codes, weight)
+        same_length(labels=labels, preds=preds, groups=groups, sample_weight=weight)
+        self._add_hard(groups.codes, labels, preds, weight)  # they are places already
+        return self
 
     def update(self, labels: Any, preds: Any, groups: Any, *, sample_weight: Any | None = None) -> GroupConfusion:
         """Add samples to the table, in place, and return it.
@@ -285,8 +290,6 @@ def _distinct(values: np.ndarray) -> np.ndarray:
 
 def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
     """Return the sorted classes; 0 and 1 stand together even where the data lack one of them."""
-    if _are_bits(labels) and _are_bits(preds):
-        return np.array([0, 1])
     if preds.ndim == 2:
         width = preds.shape[1]
         found = _distinct(labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Callable
@@ -132,12 +133,7 @@ class Rate(_ByGroup):
         -------
         numerator, denominator : ndarray of bool, shape (K, K)
         """
-        label, pred = np.indices((n_classes, n_classes))
-        given = np.broadcast_to(np.asarray(self.given(label, pred, positive)), label.shape)
-        numerator = np.broadcast_to(np.asarray(self.numerator(label, pred, positive)), label.shape)
-        if not self.share:
-            return numerator, given
-        return numerator.astype(bool) & given.astype(bool), given.astype(bool)
+        return _masks(self, n_classes, positive)
 
     def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numerator and the denominator.
@@ -172,6 +168,19 @@ class Rate(_ByGroup):
 
     def __repr__(self) -> str:
         return f"Rate({self.name})"
+
+
+@functools.lru_cache(maxsize=4096)
+def _masks(rate: Rate, n_classes: int, positive: int) -> tuple[np.ndarray, np.ndarray]:
+    label, pred = np.indices((n_classes, n_classes))
+    given = np.broadcast_to(np.asarray(rate.given(label, pred, positive)), label.shape)
+    numerator = np.broadcast_to(np.asarray(rate.numerator(label, pred, positive)), label.shape)
+    if rate.share:
+        given = given.astype(bool)
+        numerator = numerator.astype(bool) & given
+    for mask in (numerator, given):
+        mask.setflags(write=False)
+    return numerator, given
 
 
 @dataclass(frozen=True, repr=False)
