@@ -1,4 +1,4 @@
-"""Quantiles by group are NumPy's inverted distribution function; their gaps come with a noise floor."""
+"""Quantiles by group are the inverted distribution function; their gaps come with a noise floor."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ def make(n=200):
     return rng.normal(size=n) * (1 + codes), codes
 
 
+def inverted_cdf(values, q):
+    """Return the smallest value that a share q does not exceed (NumPy has it as a method since 1.22)."""
+    places = np.ceil(np.asarray(q) * len(values) - 1e-9).astype(int) - 1
+    return np.sort(values)[np.maximum(places, 0)]
+
+
 @pytest.mark.parametrize("q", [0, 0.05, 0.3, 0.5, 0.7, 0.9, 1])
-def test_each_group_equals_numpy(q):
+def test_each_group_has_its_own_quantile(q):
     """The quantile of a group is that of its rows, and overall that of all."""
     preds, codes = make()
     figure = quantile_prediction(None, preds, codes, q=q)
-    expected = [np.quantile(preds[codes == i], q, method="inverted_cdf") for i in range(3)]
+    expected = [inverted_cdf(preds[codes == i], q) for i in range(3)]
     np.testing.assert_array_equal(figure.values, expected)
-    assert figure.overall == np.quantile(preds, q, method="inverted_cdf")
+    assert figure.overall == inverted_cdf(preds, q)
 
 
 def test_whole_weights_equal_repeated_rows():
@@ -49,7 +55,7 @@ def test_the_gap_is_the_largest_over_the_grid():
     preds, codes = make()
     grid = [0.1, 0.5, 0.9]
     gap = quantile_gap(preds, codes, q=grid)
-    quantiles = np.array([np.quantile(preds[codes == i], grid, method="inverted_cdf") for i in range(3)])
+    quantiles = np.array([inverted_cdf(preds[codes == i], grid) for i in range(3)])
     for a in range(3):
         for b in range(3):
             assert gap.values[a, b] == np.abs(quantiles[a] - quantiles[b]).max()
