@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair import _disparity
+from mxfair._short_repr import short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,8 @@ class Gap:
     high: str | None
     low: str | None
     undefined: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +211,9 @@ class GroupMetric:
         reasons = [self.undefined.get(group, "") for group in self.groups]
         return pd.DataFrame({self.name: self.by_group, "support": self.support, "undefined because": reasons})
 
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(float_format="{:.4g}".format, na_rep="undefined")
+
     def __repr__(self) -> str:
         inner = ", ".join(f"{group} {value:.4g}" for group, value in zip(self.groups, self.values))
         return f"GroupMetric({self.name}: {inner}; overall {self.overall:.4g})"
@@ -323,6 +329,9 @@ class PairMetric:
         if self.floor is not None:
             table["noise floor"] = self.floor[rows, columns]
         return pd.DataFrame(table)
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(float_format="{:.4g}".format, na_rep="undefined", index=False)
 
     def __repr__(self) -> str:
         pair = self.pair()

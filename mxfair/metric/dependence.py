@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, generator, numbers, one_of, positive_integer, same_length
 from mxfair.metric._distances import Distances
 from mxfair.metric._samples import sample_quantiles
@@ -53,6 +54,8 @@ class Dependence:
     permutations: int
     n_samples: int
     missing: int
+
+    __repr__ = short_repr
 
 
 def hgr(

@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, labels_vector, numbers, same_length, weights
 from mxfair.confusion import _classes
 from mxfair.group_metric import GroupMetric
@@ -43,6 +44,8 @@ class EntropyDecomposition:
     within: float
     between: float
     by_group: GroupMetric
+
+    __repr__ = short_repr
 
 
 def generalized_entropy_index(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, labels_vector, weights
 from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
@@ -169,6 +170,8 @@ class MutualInformation:
     normalized: float
     floor: float
     p_value: float
+
+    __repr__ = short_repr
 
 
 def mutual_information(preds: Any, groups: Any, *, labels: Any = None, sample_weight: Any = None) -> MutualInformation:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, plural, same_length, weights
 from mxfair.group_metric import GroupMetric
 from mxfair.groups import Groups
@@ -126,7 +127,7 @@ def conditional_demographic_disparity(
         names = ", ".join(name for name, gone in zip(strata.names, lost) if gone)
         warnings.warn(
             f"{plural(int(lost.sum()), 'stratum', 'strata')} ({names}; {counts[lost].sum() / counts.sum():.1%} of the "
-            "samples) have decisions of one kind only. They are left out of the mean.",
+            "samples) with decisions of one kind only: left out of the mean.",
             UserWarning,
             stacklevel=2,
         )
@@ -181,6 +182,8 @@ class FourFifths:
     highest: str | None
     threshold: float
     rates: GroupMetric
+
+    __repr__ = short_repr
 
     @property
     def passed(self) -> bool:

@@ -210,7 +210,7 @@ def subgroup_fairness(
     >>> from mxfair.metric.subgroup import subgroup_fairness
     >>> sex, age = ["f", "f", "m", "m"] * 20, ["old", "young"] * 40
     >>> subgroup_fairness([1] * 80, [0, 1, 1, 1] * 20, {"sex": sex, "age": age})
-    SubgroupViolation(value=0.1875, subgroup='sex=f & age=old', share=0.25, rate=0.0, overall=0.75)
+    SubgroupViolation(value=0.1875, subgroup='sex=f & age=old', share=0.25, rate=0, overall=0.75)
     """
     crossing, sums = _sums(labels, preds, attributes, _share(metric), positive, sample_weight)
     whole = sums.sum(axis=0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, one_of
 from mxfair.group_metric import GroupMetric
 from mxfair.metric._crossing import chosen_attributes, unknown_name
@@ -62,6 +63,8 @@ class Subgroup:
     p_value: float
     corrected_p_value: float
     untested: str
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True)
@@ -208,3 +211,5 @@ class SubgroupViolation:
     share: float
     rate: float
     overall: float
+
+    __repr__ = short_repr

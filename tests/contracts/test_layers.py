@@ -43,6 +43,7 @@ LAYERS = (
     "groups",
     "_encoding",
     "_group_state",
+    "_short_repr",
     "_step",
     "_inference",
     "_validation",
