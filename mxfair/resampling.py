@@ -124,8 +124,8 @@ def _parts(n_resamples: int, size: int) -> Iterator[int]:
 
 def permuted_tables(
     counts: np.ndarray, n_permutations: int, rng: np.random.Generator, *, within: str | None = None
-) -> np.ndarray:
-    """Draw tables as a permutation of the rows' groups would count them, exactly.
+) -> Iterator[np.ndarray]:
+    """Draw tables as a permutation of the rows' groups would count them, exactly, in parts of bounded memory.
 
     Parameters
     ----------
@@ -136,9 +136,10 @@ def permuted_tables(
     within : {"label", "pred"}, optional
         Permute among samples of the same label, or of the same prediction, only.
 
-    Returns
-    -------
-    ndarray of shape (n_permutations, n_groups, n_classes, n_classes)
+    Yields
+    ------
+    ndarray of shape (part, n_groups, n_classes, n_classes)
+        The parts add up to `n_permutations`.
 
     Raises
     ------
@@ -148,39 +149,41 @@ def permuted_tables(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> permuted_tables(np.array([[[3, 0], [0, 2]], [[0, 4], [1, 0]]]), 5, rng).sum(axis=(2, 3)).tolist()[0]
+    >>> (part,) = permuted_tables(np.array([[[3, 0], [0, 2]], [[0, 4], [1, 0]]]), 5, rng)
+    >>> part.sum(axis=(2, 3)).tolist()[0]
     [5.0, 5.0]
     """
     cells = np.asarray(counts).astype(np.int64)
     if not np.array_equal(cells, counts):
         raise InputError(
-            "'sample_weight' must not be given for a permutation test of rates: weighted samples cannot be exchanged. "
-            "Leave the weights out."
+            "'counts' must be whole numbers for a permutation test; got those of probabilities or weighted samples. "
+            "Pass decisions, and leave the weights out."
         )
     axis = {"label": 1, "pred": 2}.get(within or "")
-    if axis is None:
-        strata = [cells.reshape(len(cells), -1)]
-    else:
-        strata = [np.take(cells, place, axis=axis) for place in range(cells.shape[axis])]
-    drawn = np.stack([_permuted(stratum, n_permutations, rng) for stratum in strata])  # (strata, R, groups, cells)
-    if axis is None:
-        return drawn[0].reshape(n_permutations, *cells.shape).astype(float)
-    return np.moveaxis(drawn, 0, axis + 1).astype(float)
+    # (strata, groups, cells of a stratum)
+    strata = cells.reshape(1, len(cells), -1) if axis is None else np.moveaxis(cells, axis, 0)
+    for part in _parts(n_permutations, cells.size):
+        drawn = np.stack([_permuted(stratum, part, rng) for stratum in strata], axis=1)  # (part, strata, groups, cells)
+        yield drawn.reshape(part, *cells.shape) if axis is None else np.moveaxis(drawn, 1, axis + 1)
 
 
 def _permuted(stratum: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
     """Deal the columns' samples out to the groups: multivariate hypergeometric draws, one group after the other."""
     sizes = stratum.sum(axis=1)
-    left = np.repeat(stratum.sum(axis=0)[None], n_permutations, axis=0)
-    drawn = np.zeros((n_permutations, *stratum.shape), dtype=np.int64)
-    for group in range(len(sizes) - 1):
+    columns, groups = np.flatnonzero(stratum.sum(axis=0)), np.flatnonzero(sizes)
+    drawn = np.zeros((n_permutations, *stratum.shape))
+    left = np.repeat(stratum.sum(axis=0)[None, columns], n_permutations, axis=0)
+    for group in groups[:-1]:
         wanted = np.full(n_permutations, sizes[group])
         others = left.sum(axis=1)
-        for cell in range(stratum.shape[1] - 1):
-            others = others - left[:, cell]
-            drawn[:, group, cell] = rng.hypergeometric(left[:, cell], others, wanted)
-            wanted = wanted - drawn[:, group, cell]
-        drawn[:, group, -1] = wanted
-        left = left - drawn[:, group]
-    drawn[:, -1] = left
+        for place, column in enumerate(columns[:-1]):
+            others = others - left[:, place]
+            dealt = rng.hypergeometric(left[:, place], others, wanted)
+            drawn[:, group, column] = dealt
+            wanted = wanted - dealt
+            left[:, place] -= dealt
+        drawn[:, group, columns[-1]] = wanted
+        left[:, -1] -= wanted
+    if len(groups):
+        drawn[:, groups[-1], columns] = left
     return drawn

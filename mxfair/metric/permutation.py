@@ -7,6 +7,7 @@ from typing import Any, Callable
 
 import numpy as np
 
+from mxfair._encoding import group_text
 from mxfair._validation import InputError, generator, one_of, positive_integer, same_length, to_numpy
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import Criterion, criterion_named
@@ -35,7 +36,7 @@ class PermutationTest:
     quantile : float
         Gap that one permutation in twenty exceeds.
     n_permutations : int
-        Permutations drawn.
+        Permutations drawn, those that leave the gap undefined included.
     within : {"label", "pred"} or None
         Groups were exchanged among samples of the same label or prediction only, or among all.
 
@@ -80,7 +81,8 @@ def permutation_test(
 
     For a criterion the permutations are drawn from the counts, exactly and without the rows. Rates among the samples of
     one label (equalized odds) are tested with groups exchanged within each label, rates among those of one prediction
-    (predictive parity) within each prediction: base rates may then differ between groups.
+    (predictive parity) within each prediction: base rates may then differ between groups. All other figures, balanced
+    accuracy among them, are tested with groups exchanged among all samples.
 
     Parameters
     ----------
@@ -109,6 +111,13 @@ def permutation_test(
     InputError
         If the criterion's rates condition on different things, so that no exchange leaves all of them alone.
 
+    Notes
+    -----
+    The test is exact: whatever the sizes, a p-value of at most p is found with probability at most p if, given what is
+    conditioned on, labels and decisions do not depend on the group. That says more than that the gap is 0: with more
+    than two classes, rates of every class are exchanged within every label. A permutation that leaves the gap undefined
+    is drawn in vain.
+
     References
     ----------
     DiCiccio, Vasudevan, Basu, Kenthapadi, Agarwal: Evaluating fairness using permutation tests. KDD 2020.
@@ -135,9 +144,9 @@ def permutation_test(
         [name for name, known in zip(table.groups, table.known) if known], table.classes, table.counts[table.known]
     )
     condition = _condition(chosen, len(table.classes))
-    reference = None if reference is None else str(reference)
+    reference = None if reference is None else group_text(reference)
     drawn = permuted_tables(table.counts, count, rng, within=condition)
-    gaps = chosen.differences(table, drawn, compare=compare, reference=reference)
+    gaps = np.concatenate([chosen.differences(table, part, compare=compare, reference=reference) for part in drawn])
     value = chosen.difference(table, compare=compare, reference=reference)
     return _result(chosen.name, value, gaps, condition)
 
@@ -183,6 +192,10 @@ def _of_function(
         strata = np.zeros(len(codes), dtype=np.int64)
     else:
         column = {"label": labels, "pred": preds}[one_of(within, ("label", "pred"), "within")]
+        if column.ndim != 1:
+            raise InputError(
+                f"'within' must be 'label' unless 'preds' are decisions; got {within!r}. Exchange among all."
+            )
         strata = np.unique(column, return_inverse=True)[1].reshape(-1)
     rows = np.argsort(strata, kind="stable")
 
