@@ -33,7 +33,9 @@ def check(compare: str, reference: str | None, groups: tuple[str, ...], *, signe
             f"A signed gap must have a side to be measured from; got compare={compare!r}. "
             "Use compare='to_reference' with a reference group, or 'to_overall'."
         )
-    return None if reference is None else groups.index(one_of(reference, groups, "reference"))
+    if reference is None:
+        return None
+    return groups.index(one_of(reference, [group for group in groups if group != "unknown"], "reference"))
 
 
 def difference(

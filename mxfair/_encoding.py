@@ -48,7 +48,7 @@ def encode(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
 
     categories = getattr(column, "cat", column)
     if hasattr(categories, "categories") and hasattr(categories, "codes"):  # categorical: encoded already
-        return _named(np.asarray(categories.codes), [_text(v) for v in np.asarray(categories.categories)])
+        return _named(np.asarray(categories.codes), [group_text(v) for v in np.asarray(categories.categories)])
     array = vector(column, name, hint="Pass one group per sample")
     if array.dtype.kind in "iu" and len(array):
         low, high = int(array.min()), int(array.max())
@@ -64,10 +64,10 @@ def encode(column: Any, name: str) -> tuple[np.ndarray, list[str]]:
     try:
         order = np.argsort(levels, kind="stable")
     except TypeError:  # values of several types have no order, but their texts have
-        order = np.argsort([_text(v) for v in levels], kind="stable")
+        order = np.argsort([group_text(v) for v in levels], kind="stable")
     rank = np.empty(len(order) + 1, dtype=np.int64)
     rank[order], rank[-1] = np.arange(len(order)), -1
-    return _named(rank[codes], [_text(levels[place]) for place in order])
+    return _named(rank[codes], [group_text(levels[place]) for place in order])
 
 
 def cross(encoded: Sequence[tuple[np.ndarray, list[str]]]) -> tuple[np.ndarray, list[str], bool]:
@@ -149,7 +149,7 @@ def _named(codes: np.ndarray, texts: Sequence[str]) -> tuple[np.ndarray, list[st
     return np.array([*(places.get(text, -1) for text in texts), -1])[codes], names
 
 
-def _text(value: Any) -> str:
+def group_text(value: Any) -> str:
     """Return a level as text: 1.0 reads '1'."""
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))

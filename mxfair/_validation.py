@@ -110,8 +110,9 @@ def one_type(array: np.ndarray, name: str) -> np.ndarray:
     with contextlib.suppress(ValueError):  # of several lengths
         typed = np.array(values)
         if typed.ndim == 1 and typed.dtype.kind in "biufU":
-            if typed.dtype.kind == "U" and not all(isinstance(value, str) for value in values):
-                kinds = " and ".join(sorted({type(value).__name__ for value in values}))
+            types = set(map(type, values))
+            if typed.dtype.kind == "U" and not all(issubclass(kind, str) for kind in types):
+                kinds = " and ".join(sorted(kind.__name__ for kind in types))
                 raise InputTypeError(
                     f"'{name}' must be of one type; got {kinds}. Convert them first, for instance all to text."
                 )

@@ -51,6 +51,9 @@ class Criterion:
         self.rates = tuple(rate_named(r) for r in (rates if isinstance(rates, (list, tuple)) else [rates]))
         if not self.rates:
             raise InputError("'rates' must name at least one rate; got none.")
+        names = [rate.name for rate in self.rates]
+        if len(set(names)) < len(names):
+            raise InputError(f"'rates' must have different names; got {', '.join(names)}. Rename one of them.")
         self.agg = one_of(agg, _disparity.AGG, "agg")
         self.positive = positive
 
@@ -78,7 +81,9 @@ class Criterion:
         -------
         list of (Rate or CompositeRate, int)
         """
-        if self.positive is not None or len(classes) <= 2:
+        if not any(rate.per_class for rate in self.rates):
+            places = [0]
+        elif self.positive is not None or len(classes) <= 2:
             places = [class_index(classes, self.positive)]
         else:
             places = list(range(len(classes)))

@@ -15,6 +15,9 @@ from mxfair.group_metric import GroupMetric
 
 __all__ = ["RATES", "CompositeRate", "Rate"]
 
+#: The masks of up to this many classes are kept: they take 2 K^2 bytes for each rate and class.
+MAX_CACHED = 32
+
 #: Takes grids of class indices (label, prediction) and the index of the positive class, returns a mask.
 Mask = Callable[[Any, Any, int], Any]
 
@@ -133,7 +136,15 @@ class Rate(_ByGroup):
         -------
         numerator, denominator : ndarray of bool, shape (K, K)
         """
-        return _masks(self, n_classes, positive)
+        return (_masks if n_classes <= MAX_CACHED else _masks.__wrapped__)(self, n_classes, positive)
+
+    @property
+    def versus_rest(self) -> bool:
+        """Whether the rate asks of a label and a prediction only whether they are the positive class.
+
+        The table of that class against the rest then says all, whatever the number of classes.
+        """
+        return _versus_rest(self)
 
     def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numerator and the denominator.
@@ -147,6 +158,8 @@ class Rate(_ByGroup):
         -------
         numerator, denominator : ndarray of shape (...)
         """
+        if counts.shape[-1] > 2 and self.versus_rest:
+            counts, positive = against_rest(counts, positive), 1
         flat = counts.reshape(*counts.shape[:-2], -1)
         masks = self.masks(counts.shape[-1], positive)
         numerator, denominator = (flat @ mask.reshape(-1).astype(float) for mask in masks)
@@ -181,6 +194,35 @@ def _masks(rate: Rate, n_classes: int, positive: int) -> tuple[np.ndarray, np.nd
     for mask in (numerator, given):
         mask.setflags(write=False)
     return numerator, given
+
+
+@functools.lru_cache(maxsize=256)
+def _versus_rest(rate: Rate) -> bool:
+    small = _masks(rate, 2, 1)
+    for place in (0, 3):
+        here = (np.arange(4) == place).astype(np.int64)
+        if any((large != mask[np.ix_(here, here)]).any() for large, mask in zip(_masks(rate, 4, place), small)):
+            return False
+    return True
+
+
+def against_rest(counts: np.ndarray, place: int) -> np.ndarray:
+    """Return the tables of one class against the rest, shape (..., 2, 2)."""
+    hits = counts[..., place, place]
+    labelled, selected = counts[..., place, :].sum(axis=-1), counts[..., :, place].sum(axis=-1)
+    return _two_by_two(hits, labelled, selected, counts.sum(axis=(-2, -1)))
+
+
+def each_against_rest(counts: np.ndarray) -> np.ndarray:
+    """Return the tables of each class against the rest, shape (..., n_classes, 2, 2)."""
+    labelled, selected = counts.sum(axis=-1), counts.sum(axis=-2)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    return _two_by_two(hits, labelled, selected, labelled.sum(axis=-1, keepdims=True))
+
+
+def _two_by_two(hits: np.ndarray, labelled: np.ndarray, selected: np.ndarray, total: np.ndarray) -> np.ndarray:
+    cells = np.stack([total - labelled - selected + hits, selected - hits, labelled - hits, hits], axis=-1)
+    return cells.reshape(*hits.shape, 2, 2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -311,13 +353,15 @@ def _mean_recall(counts: np.ndarray, positive: int) -> np.ndarray:
 
 def _matthews(counts: np.ndarray, positive: int) -> np.ndarray:
     """Return (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN)), one class against the rest."""
-    true_positive = counts[..., positive, positive]
-    labelled, selected = counts[..., positive, :].sum(axis=-1), counts[..., :, positive].sum(axis=-1)
-    total = counts.sum(axis=(-2, -1))
+    rest = np.arange(counts.shape[-1]) != positive
+    # sums of the cells themselves, so that what is empty is exactly 0 with weights too
+    both, neither = counts[..., positive, positive], counts[..., rest, :][..., rest].sum(axis=(-2, -1))
+    missed, false = counts[..., positive, :][..., rest].sum(axis=-1), counts[..., rest, positive].sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        covariance = true_positive / total - labelled / total * (selected / total)
-        spread = np.sqrt(labelled / total * (1 - labelled / total)) * np.sqrt(selected / total * (1 - selected / total))
-        return np.where(spread > 0, covariance / spread, np.nan)
+        labels = np.sqrt(both + missed) * np.sqrt(false + neither)
+        preds = np.sqrt(both + false) * np.sqrt(missed + neither)
+        correlation = (both / labels) * (neither / preds) - (false / labels) * (missed / preds)
+        return np.where((labels > 0) & (preds > 0), correlation, np.nan)
 
 
 _SHARES = (

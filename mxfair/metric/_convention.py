@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._encoding import _text
+from mxfair._encoding import group_text
 from mxfair._validation import InputError, one_of
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import Criterion
@@ -110,7 +110,7 @@ def comparison(
     positive: Any = None,
 ) -> Comparison:
     """Return how a criterion is compared, from what the caller gave."""
-    reference = None if reference is None else _text(reference)
+    reference = None if reference is None else group_text(reference)
     sign, rates = 1, criterion.rates
     if compat is not None:
         convention = COMPAT[one_of(compat, COMPAT, "compat")]
@@ -123,6 +123,10 @@ def comparison(
         if convention.compare == "to_reference" and reference is None:
             raise InputError(
                 f"'reference' must name the group that {compat} compares with; got none. Give the privileged group."
+            )
+        if convention.compare != "to_reference" and reference is not None:
+            raise InputError(
+                f"'reference' must be left out, since {compat} has none; got {reference!r}. Leave one of the two out."
             )
         compare, agg = convention.compare, convention.agg
         rates = (convention.rates[criterion.name],) if criterion.name in convention.rates else rates

@@ -10,8 +10,17 @@ from typing import Any, Callable
 
 import numpy as np
 
-from mxfair._validation import InputError, InputTypeError, labels_vector, one_of, same_length, to_numpy, vector, weights
-from mxfair.confusion import MAX_FRACTIONS, GroupConfusion, _fractions
+from mxfair._validation import (
+    InputError,
+    InputTypeError,
+    labels_vector,
+    numbers,
+    one_of,
+    same_length,
+    to_numpy,
+    weights,
+)
+from mxfair.confusion import MAX_FRACTIONS, GroupConfusion, _classes, _fractions, _predictions
 from mxfair.group_metric import GroupMetric
 from mxfair.groups import Groups
 from mxfair.metric import calibration, ranking
@@ -64,6 +73,8 @@ class Inputs:
     positive, classes
         As given.
     task : {"classification", "regression"}
+    part : bool, default=False
+        Whether the samples are some of those that were checked: they may lack a class.
     """
 
     labels: np.ndarray
@@ -74,6 +85,7 @@ class Inputs:
     positive: Any
     classes: Any
     task: str
+    part: bool = False
 
     @classmethod
     def of(
@@ -93,8 +105,8 @@ class Inputs:
         if task is None:
             task = "regression" if len(np.unique(_fractions(labels)[:1000])) > MAX_FRACTIONS else "classification"
         one_of(task, DEFAULTS, "task")
-        preds, weight = to_numpy(preds), weights(sample_weight)
-        preds = vector(preds, "preds") if preds.ndim != 2 or task == "regression" else preds
+        preds = numbers(preds, "preds") if task == "regression" else _predictions(preds)
+        weight = weights(sample_weight)
         scores = None if scores is None else to_numpy(scores)
         same_length(labels=labels, preds=preds, groups=groups, scores=scores, sample_weight=weight)
         return cls(labels, preds, groups, scores, weight, positive, classes, task)
@@ -102,6 +114,15 @@ class Inputs:
     @cached_property
     def counts(self) -> GroupConfusion:
         """counts[group, label, prediction]."""
+        if self.classes is None and self.preds.ndim == 1:
+            fractions = _fractions(self.preds[:1000])
+            scores = np.setdiff1d(fractions, _fractions(self.labels)) if len(fractions) else fractions
+            if len(scores):
+                raise InputError(
+                    f"'preds' must be decisions in the values of the labels; got {scores[0]:g}. Compare scores with a "
+                    "threshold first, or pass one column of probabilities per class; for a regression, pass "
+                    "task='regression'."
+                )
         return GroupConfusion.of(
             self.labels, self.preds, self.groups, classes=self.classes, sample_weight=self.sample_weight
         )
@@ -116,8 +137,17 @@ class Inputs:
         """Return the same samples in other groups."""
         return replace(self, groups=groups)
 
+    @cached_property
+    def stated(self) -> Any:
+        """The positive class: the one that was given, or the last of two that one column of scores is about."""
+        if self.positive is not None or self.scores is None or self.task == "regression":
+            return self.positive
+        classes = _classes(self.labels, self.labels) if self.classes is None else to_numpy(self.classes)
+        return classes.tolist()[-1] if len(classes) == 2 else None
+
     def take(self, rows: np.ndarray) -> Inputs:
-        """Return some of the samples, of the same groups and classes."""
+        """Return some of the samples, of the same groups and classes, which they may lack."""
+        counted = "counts" in vars(self)  # nothing is counted only to find out the classes
         return replace(
             self,
             labels=self.labels[rows],
@@ -125,7 +155,9 @@ class Inputs:
             groups=self.groups.take(rows),
             scores=None if self.scores is None else self.scores[rows],
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
-            classes=self.counts.classes if self.task == "classification" else None,
+            positive=self.stated,
+            classes=self.counts.classes if counted else self.classes,
+            part=True,
         )
 
 
@@ -140,7 +172,7 @@ class Figure:
         Which state it comes from.
     what : Rate, CompositeRate, callable or None
     place : int, default=0
-        A rate's positive class.
+        Place of the positive class, of a rate and of a column of scores; -1 for the mean over all.
     """
 
     name: str
@@ -155,7 +187,7 @@ class Figure:
         if self.kind == "moment":
             return replace(inputs.residuals.metric(self.what), name=self.name)
         if self.kind == "score":
-            return replace(_score_figure(self.what, inputs), name=self.name)
+            return replace(_score_figure(self.what, self.place, inputs), name=self.name)
         return _by_function(self.name, self.what, inputs)
 
 
@@ -181,16 +213,18 @@ def figures(metrics: Any, inputs: Inputs) -> list[Figure]:
 
 def _figures(name: str | None, metric: Any, inputs: Inputs) -> list[Figure]:
     if isinstance(metric, str):
-        if inputs.task == "regression":
+        if inputs.task == "regression" or metric in STATISTICS:
             return [Figure(name or metric, "moment", one_of(metric, STATISTICS, "metrics"))]
         if metric in SCORES:
-            return [Figure(name or metric, "score", SCORES[metric])]
-        one_of(metric, [*RATES, *SCORES], "metrics")
+            return [Figure(name or metric, "score", SCORES[metric], _score_column(metric, inputs))]
+        one_of(metric, [*RATES, *SCORES, *STATISTICS], "metrics")
         metric, name = RATES[metric], name or metric
     if isinstance(metric, (Rate, CompositeRate)):
         classes = inputs.counts.classes
         name = name or metric.name
-        if inputs.positive is not None or len(classes) <= 2 or not metric.per_class:
+        if not metric.per_class:
+            return [Figure(name, "rate", metric)]
+        if inputs.positive is not None or len(classes) <= 2:
             return [Figure(name, "rate", metric, class_index(classes, inputs.positive))]
         return [Figure(f"{name}[{label}]", "rate", metric, place) for place, label in enumerate(classes)]
     if callable(metric):
@@ -198,35 +232,46 @@ def _figures(name: str | None, metric: Any, inputs: Inputs) -> list[Figure]:
     raise InputTypeError(f"'metrics' must hold names, rates or functions; got {metric!r}.")
 
 
-def _score_figure(function: Callable[..., GroupMetric], inputs: Inputs) -> GroupMetric:
+def _several(scores: np.ndarray) -> bool:
+    return scores.ndim == 2 and scores.shape[1] > 1
+
+
+def _score_column(name: str, inputs: Inputs) -> int:
+    """Return which column of scores a figure is of, after checking that it can be known; -1 for all of them."""
     if inputs.scores is None:
+        raise InputError(f"'scores' must be given for {name}; got none. Pass the scores of the positive class.")
+    if not _several(inputs.scores):
+        return 0 if inputs.classes is None else class_index(to_numpy(inputs.classes), inputs.stated)
+    classes = inputs.counts.classes
+    if inputs.scores.shape[1] != len(classes):
         raise InputError(
-            f"'scores' must be given for {function.__name__}; got none. Pass the scores of the positive class."
+            f"'scores' must have one column per class ({len(classes)}); got {inputs.scores.shape[1]}. "
+            "Name all classes with 'classes', or pass the scores of the positive class."
         )
-    if inputs.scores.ndim == 2 and inputs.scores.shape[1] > 1:
-        if function is ranking.roc_auc and inputs.positive is None:
-            result = roc_auc_ovr(
-                inputs.labels,
-                inputs.scores,
-                inputs.groups,
-                classes=inputs.classes,
-                sample_weight=inputs.sample_weight,
-            )
-            return result.macro_by_group()
-        classes = inputs.counts.classes
-        if inputs.positive is None and len(classes) > 2:
-            raise InputError(
-                f"'positive' must name a class for {function.__name__} of {len(classes)} classes; got none."
-            )
-        place = class_index(classes, inputs.positive)
-        inputs = replace(inputs, scores=inputs.scores[:, place], positive=classes[place].item())
-    return function(
-        inputs.labels,
-        inputs.scores,
-        inputs.groups,
-        positive=inputs.positive,
-        sample_weight=inputs.sample_weight,
-    )
+    if inputs.positive is not None or len(classes) == 2:
+        return class_index(classes, inputs.positive)
+    if name != "roc_auc":
+        raise InputError(f"'positive' must name a class for {name} of {len(classes)} classes; got none. Name one.")
+    return -1
+
+
+def _score_figure(function: Callable[..., GroupMetric], column: int, inputs: Inputs) -> GroupMetric:
+    if column < 0:
+        classes, weight = inputs.counts.classes, inputs.sample_weight
+        result = roc_auc_ovr(inputs.labels, inputs.scores, inputs.groups, classes=classes, sample_weight=weight)
+        return result.macro_by_group()
+    labels, scores, positive = score_arguments(column, inputs)
+    return function(labels, scores, inputs.groups, positive=positive, sample_weight=inputs.sample_weight)
+
+
+def score_arguments(column: int, inputs: Inputs) -> tuple[Any, Any, Any]:
+    """Return the labels, the scores of one class and the positive label that figures of scores take."""
+    labels, scores, positive = inputs.labels, inputs.scores, inputs.stated
+    if scores is not None and _several(scores):
+        scores, positive = scores[:, column], inputs.counts.classes[column]
+    if positive is not None and (inputs.part or inputs.classes is not None):  # the samples may lack the class
+        labels, positive = (labels == positive).astype(np.int64), 1
+    return labels, scores, positive
 
 
 def _by_function(name: str, function: Callable[..., Any], inputs: Inputs) -> GroupMetric:

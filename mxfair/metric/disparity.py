@@ -67,6 +67,8 @@ _PARAMETERS = """
     compat : {{"fairlearn", "aif360", "clarify", "aequitas", "oxonfair", "holisticai", "fairbatch"}}, optional
         Compare as that toolkit does; `reference` is then its privileged (advantaged, reference) group. Where it returns
         a stand-in for an undefined value, ours stays NaN. Of several other groups the furthest one counts.
+        OxonFair's predictive equality (false negative rates) and treatment equality (FP / FN) are other rates than
+        ours: with "oxonfair" they are its.
     positive : optional
         The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
     classes : array of shape (n_classes,), optional

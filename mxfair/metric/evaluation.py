@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import one_of
+from mxfair._validation import one_of, same_length
 from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
 from mxfair.metric._inputs import Inputs, figures
@@ -42,9 +42,11 @@ def evaluate(
         Sensitive attribute of each sample; several columns are crossed.
     metrics : str, Rate, function, list of these, or mapping of name to one, optional
         Names: those of `mxfair.rate.RATES`, of scores ("roc_auc", "brier_score", "log_loss",
-        "expected_calibration_error", "balance_positive_class", "balance_negative_class") or, for regression,
-        "mean_absolute_error" and so on. A function is called with the labels and predictions (and `sample_weight`) of
-        each group and returns a number, as scikit-learn's metrics do. Default: what is usual for the task.
+        "expected_calibration_error", "balance_positive_class", "balance_negative_class") or of numbers
+        ("mean_absolute_error", "mean_squared_error", "root_mean_squared_error", "r2_score", "mean_error",
+        "mean_prediction", "mean_label", "correlation"). A function is called with the labels and predictions (and
+        `sample_weight`) of each group and returns a number, as scikit-learn's metrics do. Default: the task's usual
+        figures.
     scores : array of shape (n_samples,) or (n_samples, n_classes), optional
         Scores of the positive class, or of every class, for the figures that need them.
     sample_weight : array of shape (n_samples,), optional
@@ -138,6 +140,7 @@ def evaluate_by(
         classes=classes,
         task=task,
     )
+    same_length(groups=inputs.groups, control=levels)
     columns = figures(metrics, inputs)
     strata, support = {}, {}
     weight = np.ones(len(levels)) if inputs.sample_weight is None else inputs.sample_weight
