@@ -6,16 +6,13 @@ Each named function is `difference` or `ratio` for one criterion, in fairlearn's
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any, Callable
 
-import numpy as np
-
-from mxfair._validation import same_length
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import ALL_CRITERIA, Criterion, criterion_named
-from mxfair.groups import Groups
 from mxfair.metric._convention import Comparison, comparison
-from mxfair.metric.table import weighted_mean
+from mxfair.metric._strata import outside, strata_of, weighted_mean
 
 __all__ = [
     "accuracy_parity_difference",
@@ -83,6 +80,11 @@ _PARAMETERS = """
     ------
     InputError
         If lengths differ, values are missing, or `preds` are continuous.
+
+    Warns
+    -----
+    UserWarning
+        If a group's rate is undefined: the figure does not cover that group, and a number cannot say so.
 """
 
 
@@ -141,23 +143,27 @@ def _figure(
 ) -> float:
     if control is None:
         table = GroupConfusion.of(labels, preds, groups, classes=classes, sample_weight=sample_weight)
+        _tell_undefined(chosen, table)
         return float(chosen.of(table, table.counts))
     table, counts, strata = strata_of(labels, preds, groups, control, sample_weight=sample_weight, classes=classes)
     return weighted_mean(chosen.of(table, counts), counts.sum(axis=(1, 2, 3)), strata, what=chosen.criterion.name)
 
 
-def strata_of(
-    labels: Any, preds: Any, groups: Any, control: Any, *, sample_weight: Any, classes: Any
-) -> tuple[GroupConfusion, np.ndarray, tuple[str, ...]]:
-    """Return the table over all samples, the counts of each stratum (n_strata, n_groups, K, K) and its name."""
-    groups, control = Groups(groups), Groups(control, name="control")
-    same_length(groups=groups, control=control)
-    cells = [str(cell) for cell in range(control.n_groups * groups.n_groups)]
-    crossed = Groups.from_codes(control.codes * groups.n_groups + groups.codes, cells)
-    both = GroupConfusion.of(labels, preds, crossed, classes=classes, sample_weight=sample_weight)
-    counts = both.counts.reshape(control.n_groups, groups.n_groups, *both.counts.shape[1:])
-    table = GroupConfusion(groups.names, both.classes, counts.sum(axis=0), known=groups.known, name=groups.name)
-    return table, counts, control.names
+def _tell_undefined(chosen: Comparison, table: GroupConfusion) -> None:
+    """Warn of groups that a gap does not cover: a number alone cannot say so."""
+    told = [
+        f"{name} of {group} ({why})"
+        for name, rates in chosen.criterion.tables(table).items()
+        for group, why in rates.undefined.items()
+        if rates.known[table.groups.index(group)]
+    ]
+    if told:
+        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+        warnings.warn(
+            f"{chosen.criterion.name} leaves out what is undefined: {', '.join(told[:5])}{more}.",
+            UserWarning,
+            stacklevel=outside(),
+        )
 
 
 def _document(function: Any, summary: str, first: str, example: str) -> None:
@@ -218,7 +224,7 @@ def _named(name: str, general: Callable[..., float], summary: str, equation: str
     notes = f"    Notes\n    -----\n    Parity is {equation}.\n\n    References\n    ----------\n    {source}\n"
     example = (
         "\n    Examples\n    --------\n    >>> from mxfair import metric\n"
-        f"    >>> value = metric.{named.__name__}([1, 0, 1, 0], [1, 1, 0, 0], list('aabb'))\n    "
+        f"    >>> value = metric.{named.__name__}([1, 1, 0, 0] * 2, [1, 0, 1, 0] * 2, list('aaaabbbb'))\n    "
     )
     _document(function, summary, "", notes + example)
     return function

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from mxfair._validation import InputError
 from mxfair.group_metric import GroupMetric
 from mxfair.metric._inputs import Figure, Inputs
+from mxfair.metric._strata import weighted_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,30 +314,3 @@ class ConditionalTable:
 
     def __repr__(self) -> str:
         return self.by_group.to_string(float_format="{:.3f}".format, na_rep="undefined")
-
-
-def weighted_mean(values: np.ndarray, support: np.ndarray, strata: tuple[str, ...], *, what: str) -> float:
-    """Return the mean over strata by their weight; strata without a value are named in a warning."""
-    lost = np.isnan(values)
-    if lost.all():
-        return float("nan")
-    lost &= support > 0  # an empty stratum is nothing to warn of
-    if lost.any():
-        names = ", ".join(name for name, gone in zip(strata, lost) if gone)
-        warnings.warn(
-            f"{what} cannot be compared in {lost.sum()} of {len(strata)} strata ({names}; "
-            f"{support[lost].sum() / support.sum():.1%} of the samples): fewer than two of their groups have a defined "
-            "value. They are left out of the mean.",
-            UserWarning,
-            stacklevel=_outside(),
-        )
-    there = ~np.isnan(values)
-    return float(np.average(values[there], weights=support[there]))
-
-
-def _outside() -> int:
-    """Return the stack level of the first caller that is not this package, as seen from the calling function."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mxfair."):
-        frame, level = frame.f_back, level + 1
-    return level

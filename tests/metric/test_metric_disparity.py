@@ -246,6 +246,20 @@ def test_levels_without_samples_are_nothing_to_warn_of(weight):
     assert value == 0.5
 
 
+def test_a_group_that_is_not_covered_is_told():
+    """A number alone would hide that a group has no positives to compute its rate from."""
+    labels, preds, groups = [1, 1, 1, 1, 0], [1, 0, 1, 1, 1], list("aabbc")
+    with pytest.warns(UserWarning, match=r"true_positive_rate of c \(no samples with label 1\)") as caught:
+        assert metric.equal_opportunity_difference(labels, preds, groups) == 0.5
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_missing_attribute_is_nothing_to_warn_of():
+    """The unknown group is left out by definition."""
+    assert metric.equal_opportunity_difference([1, 1, 0], [1, 0, 1], ["a", "b", None]) == 1.0
+
+
 def test_names_of_levels_and_groups_may_contain_anything():
     """Levels and groups whose names together read alike stay apart."""
     groups, control = ["c", "b: c", "c", "b: c"], ["a: b", "a", "a", "a: b"]

@@ -12,7 +12,8 @@ import pytest
 from mxfair import Groups, metric
 from mxfair._validation import InputError
 from mxfair.group_metric import GroupMetric
-from mxfair.metric.table import ConditionalTable, GroupTable, weighted_mean
+from mxfair.metric._strata import weighted_mean
+from mxfair.metric.table import ConditionalTable, GroupTable
 
 NAN = math.nan
 
