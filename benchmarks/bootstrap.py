@@ -16,6 +16,7 @@ from fairlearn import metrics as peer
 from metrics import RATES, Data, ours
 
 from mxfair import metric
+from mxfair.criterion import CRITERIA
 
 RESAMPLES = 1000
 
@@ -23,7 +24,13 @@ RESAMPLES = 1000
 def intervals(data: Data, n_resamples: int) -> pd.DataFrame:
     """Return our intervals, the figures themselves included."""
     return metric.confidence_intervals(
-        data.labels, data.preds, data.integers, metrics=list(RATES), n_resamples=n_resamples, seed=0
+        data.labels,
+        data.preds,
+        data.integers,
+        metrics=list(RATES),
+        criteria=list(CRITERIA),
+        n_resamples=n_resamples,
+        seed=0,
     )
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ("fairbatch_synthetic", "fairbatch_adult", "loader", "metrics", "bootstrap", "auc")
+NAMES = ("fairbatch_synthetic", "fairbatch_adult", "loader", "metrics", "bootstrap", "auc", "coverage")
 
 
 def main() -> int:

@@ -188,6 +188,12 @@ def _read_beside(dataset: Any, labels: Any, groups: Any) -> tuple[Any, Any]:
     if labels is not None and groups is not None:
         return labels, groups
     columns: list[list[np.ndarray]] = [[], []]
+    first = dataset[0] if len(dataset) else ()
+    if isinstance(first, (tuple, list)) and any(isinstance(item, (str, bytes)) for item in first[1:3]):
+        raise InputError(
+            "'dataset' must hold numbers, since Gluon makes NDArrays of them; its labels or groups are text. "
+            "Pass these beside it: labels=, groups=."
+        )
     for batch in mx.gluon.data.DataLoader(dataset, 256):
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise InputError("'dataset' must yield (data, label, group); got samples without a label. Pass labels=.")

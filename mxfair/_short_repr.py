@@ -17,7 +17,7 @@ def short_repr(self: Any) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}"
+        return f"{value:,g}" if float(value).is_integer() and abs(float(value)) < 1e6 else f"{value:.4g}"
     if isinstance(value, tuple) and all(isinstance(part, (float, np.floating)) for part in value):
         return f"({', '.join(map(_text, value))})"
     return repr(value)

@@ -7,7 +7,8 @@ Every message reads ``{what} must {rule}; got {value}. {what to do}.`` Errors ca
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -169,14 +170,16 @@ def positive_integer(value: Any, name: str, *, minimum: int = 1, hint: str = "Gi
     return int(value)
 
 
-def one_of(value: Any, options: Iterable[str], name: str) -> str:
+def one_of(value: Any, options: Iterable[str], name: str, synonyms: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return `value` if it is one of `options`, else raise with the nearest spelling."""
     import difflib
 
     known = list(options)
     if value in known:
         return str(value)
-    near = difflib.get_close_matches(str(value), known, n=1)
+    plain = {option.casefold(): option for option in reversed(known)}
+    near = [plain[match] for match in difflib.get_close_matches(str(value).casefold(), plain, n=1)]
+    near = [synonyms[value]] if isinstance(value, str) and value in synonyms else near
     cure = f"Did you mean {near[0]!r}?" if near else "Choose one of these."
     raise InputError(f"'{name}' must be one of {', '.join(known)}; got {value!r}. {cure}")
 

@@ -309,7 +309,8 @@ def _classes(labels: np.ndarray, preds: np.ndarray) -> np.ndarray:
     if len(scores):
         raise InputError(
             f"'preds' must be decisions in the values of the labels; got {scores[0]:g}. "
-            "Compare scores with a threshold first, or pass one column of probabilities per class."
+            "Compare scores with a threshold first, or pass one column of probabilities per class; a regression has "
+            "metrics of its own (mxfair.metric.evaluate with task='regression')."
         )
     found = np.unique(np.concatenate([true, decided]))
     if found.dtype.kind in "biuf" and set(found.tolist()) <= {0, 1}:

@@ -265,6 +265,15 @@ ALL_CRITERIA: dict[str, Criterion] = {
 }
 
 
+#: Other names of the criteria, for the hint in an error.
+_SYNONYMS = {
+    **dict.fromkeys(("statistical_parity", "disparate_impact", "independence"), "demographic_parity"),
+    **dict.fromkeys(("equalised_odds", "separation"), "equalized_odds"),
+    **dict.fromkeys(("predictive_rate_parity", "sufficiency"), "predictive_parity"),
+    **dict.fromkeys(("overall_accuracy_equality", "accuracy_equality"), "accuracy_parity"),
+}
+
+
 def criterion_named(criterion: str | Criterion) -> Criterion:
     """Return a criterion given by name or as it is.
 
@@ -285,4 +294,4 @@ def criterion_named(criterion: str | Criterion) -> Criterion:
         return criterion
     if not isinstance(criterion, str):
         raise InputTypeError(f"'criterion' must be a name or a Criterion; got {criterion!r}.")
-    return ALL_CRITERIA[one_of(criterion, ALL_CRITERIA, "criterion")]
+    return ALL_CRITERIA[one_of(criterion, ALL_CRITERIA, "criterion", _SYNONYMS)]

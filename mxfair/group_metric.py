@@ -10,6 +10,7 @@ import numpy as np
 
 from mxfair import _disparity
 from mxfair._short_repr import short_repr
+from mxfair._validation import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +119,9 @@ class GroupMetric:
             for group, value, support in zip(self.groups, self.values, self.support)
             if np.isnan(value)
         }
+
+    def __getitem__(self, group: str) -> float:
+        return float(self.values[self.groups.index(one_of(group, self.groups, "group"))])
 
     def difference(self, *, compare: str = "max_min", reference: str | None = None, signed: bool = False) -> float:
         """Return the difference between groups: 0 is parity.

@@ -396,9 +396,27 @@ RATES: dict[str, Rate | CompositeRate] = {
 }
 
 
+#: Other names of the rates, for the hint in an error.
+SYNONYMS = {
+    **dict.fromkeys(("recall", "sensitivity", "hit_rate", "tpr", "recall_score"), "true_positive_rate"),
+    **dict.fromkeys(("specificity", "selectivity", "tnr"), "true_negative_rate"),
+    **dict.fromkeys(("precision", "ppv", "precision_score"), "positive_predictive_value"),
+    **dict.fromkeys(("fall_out", "fpr"), "false_positive_rate"),
+    **dict.fromkeys(("miss_rate", "fnr"), "false_negative_rate"),
+    **dict.fromkeys(("npv",), "negative_predictive_value"),
+    **dict.fromkeys(("acceptance_rate", "positive_rate", "disparate_impact", "statistical_parity"), "selection_rate"),
+    **dict.fromkeys(("f1", "f_score"), "f1_score"),
+    **dict.fromkeys(("mcc", "matthews_corrcoef"), "matthews_correlation"),
+    **dict.fromkeys(("accuracy_score",), "accuracy"),
+    **dict.fromkeys(("zero_one_loss", "error"), "error_rate"),
+    **dict.fromkeys(("balanced_accuracy_score",), "balanced_accuracy"),
+    **dict.fromkeys(("auc", "roc_auc_score"), "roc_auc"),
+}
+
+
 def rate_named(rate: str | Rate | CompositeRate) -> Rate | CompositeRate:
     """Return a rate given by name or as it is."""
-    return rate if isinstance(rate, (Rate, CompositeRate)) else RATES[one_of(rate, RATES, "rate")]
+    return rate if isinstance(rate, (Rate, CompositeRate)) else RATES[one_of(rate, RATES, "rate", SYNONYMS)]
 
 
 def class_index(table_classes: np.ndarray, positive: Any) -> int:

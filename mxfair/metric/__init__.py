@@ -59,7 +59,7 @@ from mxfair.metric.disparity import (
     treatment_equality_ratio,
 )
 from mxfair.metric.distance import cramer_von_mises_distance, ks_distance, statistical_parity_auc, wasserstein_distance
-from mxfair.metric.evaluation import classification_report, confusion_matrix, evaluate, evaluate_by
+from mxfair.metric.evaluation import classification_report, confusion_matrix, evaluate, evaluate_by, evaluate_counts
 from mxfair.metric.individual import consistency, consistency_by_group, lipschitz_violations
 from mxfair.metric.inequality import (
     EntropyDecomposition,
@@ -192,6 +192,7 @@ __all__ = [
     "error_rate",
     "evaluate",
     "evaluate_by",
+    "evaluate_counts",
     "expected_calibration_error",
     "f1_score",
     "false_discovery_rate",

@@ -24,7 +24,7 @@ def check_finite(scores: np.ndarray) -> None:
     turned = scores.T if scores.flags.f_contiguous else scores
     rows = max(1, ROWS * 1000 // max(turned.shape[1], 1))
     if not all(np.isfinite(turned[start : start + rows]).all() for start in range(0, len(turned), rows)):
-        raise InputError("'scores' must be finite numbers; got others. A net whose loss diverged predicts NaN.")
+        raise InputError("'scores' must be finite numbers; got others. A model that diverged predicts NaN.")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from mxfair.group_metric import GroupMetric
 from mxfair.groups import Groups
 from mxfair.metric import calibration, ranking
 from mxfair.metric.multiclass_auc import roc_auc_ovr
-from mxfair.rate import RATES, CompositeRate, Rate, class_index
+from mxfair.rate import RATES, SYNONYMS, CompositeRate, Rate, class_index
 from mxfair.residuals import GroupResiduals
 from mxfair.residuals._moments import STATISTICS
 
@@ -58,6 +58,19 @@ DEFAULTS = {
         "r2_score",
     ),
 }
+
+
+#: Numeric labels with more different values may be classes or a target: the caller says which.
+MAX_CLASSES = 100
+
+
+def _many_numbers(labels: np.ndarray) -> bool:
+    """Return whether there are more than `MAX_CLASSES` different numbers."""
+    if labels.dtype.kind not in "iuf" or len(labels) <= MAX_CLASSES:
+        return False
+    if labels.dtype.kind in "iu" and 0 <= np.bitwise_or.reduce(labels) <= MAX_CLASSES:
+        return False  # no label is larger than all of them joined bit by bit
+    return len(np.unique(labels[:10_000])) > MAX_CLASSES
 
 
 @dataclass(frozen=True)
@@ -104,12 +117,26 @@ class Inputs:
         labels, groups = labels_vector(labels), groups if isinstance(groups, Groups) else Groups(groups)
         if task is None:
             task = "regression" if len(np.unique(_fractions(labels)[:1000])) > MAX_FRACTIONS else "classification"
+            if task == "classification" and classes is None and _many_numbers(labels):
+                raise InputError(
+                    f"'task' must be given where labels hold more than {MAX_CLASSES} different numbers: they may be "
+                    "classes or values. Pass task='regression' or task='classification'."
+                )
         one_of(task, DEFAULTS, "task")
         preds = numbers(preds, "preds") if task == "regression" else _predictions(preds)
         weight = weights(sample_weight)
         scores = None if scores is None else to_numpy(scores)
         same_length(labels=labels, preds=preds, groups=groups, scores=scores, sample_weight=weight)
         return cls(labels, preds, groups, scores, weight, positive, classes, task)
+
+    @classmethod
+    def of_counts(cls, table: GroupConfusion, positive: Any) -> Inputs:
+        """Return inputs of which only the counts are known."""
+        nothing = np.zeros(0, dtype=np.int64)
+        groups = Groups.from_codes(nothing, table.groups, unknown=not table.known.all(), name=table.name)
+        self = cls(nothing, nothing, groups, None, None, positive, table.classes, "classification")
+        self.__dict__["counts"] = table  # what the cached property would count
+        return self
 
     @cached_property
     def counts(self) -> GroupConfusion:
@@ -217,7 +244,7 @@ def _figures(name: str | None, metric: Any, inputs: Inputs) -> list[Figure]:
             return [Figure(name or metric, "moment", one_of(metric, STATISTICS, "metrics"))]
         if metric in SCORES:
             return [Figure(name or metric, "score", SCORES[metric], _score_column(metric, inputs))]
-        one_of(metric, [*RATES, *SCORES, *STATISTICS], "metrics")
+        one_of(metric, [*RATES, *SCORES, *STATISTICS], "metrics", SYNONYMS)
         metric, name = RATES[metric], name or metric
     if isinstance(metric, (Rate, CompositeRate)):
         classes = inputs.counts.classes

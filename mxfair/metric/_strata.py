@@ -13,11 +13,17 @@ from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
 
 
+def control_groups(control: Any) -> Groups:
+    """Return the levels of a control attribute; what has no name is called "control"."""
+    levels = Groups(control)
+    return Groups(levels, name="control") if levels.name == "group" else levels
+
+
 def strata_of(
     labels: Any, preds: Any, groups: Any, control: Any, *, sample_weight: Any, classes: Any
 ) -> tuple[GroupConfusion, np.ndarray, tuple[str, ...]]:
     """Return the table over all samples, the counts of each stratum (n_strata, n_groups, K, K) and its name."""
-    groups, control = Groups(groups), Groups(control, name="control")
+    groups, control = Groups(groups), control_groups(control)
     same_length(groups=groups, control=control)
     cells = [str(cell) for cell in range(control.n_groups * groups.n_groups)]
     crossed = Groups.from_codes(control.codes * groups.n_groups + groups.codes, cells)

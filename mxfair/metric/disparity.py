@@ -157,6 +157,8 @@ def _tell_undefined(chosen: Comparison, table: GroupConfusion) -> None:
         for group, why in rates.undefined.items()
         if rates.known[table.groups.index(group)]
     ]
+    if table.known.sum() < 2:
+        told.append(f"everything: there are fewer than two known groups ({', '.join(table.groups)})")
     if told:
         more = f" and {len(told) - 5} more" if len(told) > 5 else ""
         warnings.warn(

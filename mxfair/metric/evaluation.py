@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import one_of, same_length
+from mxfair._validation import InputError, InputTypeError, one_of, same_length
 from mxfair.confusion import GroupConfusion
-from mxfair.groups import Groups
 from mxfair.metric._inputs import Inputs, figures
+from mxfair.metric._strata import control_groups
 from mxfair.metric.table import ConditionalTable, GroupTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["classification_report", "confusion_matrix", "evaluate", "evaluate_by"]
+__all__ = ["classification_report", "confusion_matrix", "evaluate", "evaluate_by", "evaluate_counts"]
 
 
 def evaluate(
@@ -89,6 +89,48 @@ def evaluate(
     return GroupTable._of(figures(metrics, inputs), inputs)
 
 
+def evaluate_counts(table: GroupConfusion, *, metrics: Any = None, positive: Any = None) -> GroupTable:
+    """Return a table of figures from counts: of batches, files or workers that were added, or read from JSON.
+
+    Parameters
+    ----------
+    table : GroupConfusion
+        The counts.
+    metrics : str, Rate, list of these, or mapping of name to one, optional
+        Names of rates, see `evaluate`; what needs scores or the samples themselves cannot be had from counts.
+    positive : optional
+        The class that counts as positive. Default: the last of two classes; one column for each of more than two.
+
+    Returns
+    -------
+    GroupTable
+        Its ``confidence_intervals`` work too, unless the counts are weighted.
+
+    Raises
+    ------
+    InputError
+        If a name is not known or needs more than counts.
+
+    Examples
+    --------
+    >>> from mxfair import GroupConfusion, metric
+    >>> parts = [([1, 0], [1, 0], ["a", "b"]), ([1, 0], [0, 0], ["b", "a"])]
+    >>> table = sum(GroupConfusion.of(*part, classes=[0, 1]) for part in parts)
+    >>> metric.evaluate_counts(table, metrics="accuracy")["accuracy"]
+    GroupMetric(accuracy: a 1, b 0.5; overall 0.75)
+    """
+    if not isinstance(table, GroupConfusion):
+        raise InputTypeError(
+            f"'table' must be a GroupConfusion; got {type(table).__name__}. For arrays use evaluate()."
+        )
+    inputs = Inputs.of_counts(table, positive)
+    found = figures(metrics, inputs)
+    other = next((figure.name for figure in found if figure.kind != "rate"), None)
+    if other is not None:
+        raise InputError(f"'metrics' must be rates, since a table holds counts only; got {other!r}. Use evaluate().")
+    return GroupTable._of(found, inputs)
+
+
 def evaluate_by(
     labels: Any,
     preds: Any,
@@ -129,7 +171,7 @@ def evaluate_by(
     >>> table.strata["y"].difference()["selection_rate"]
     1.0
     """
-    levels = control if isinstance(control, Groups) else Groups(control, name="control")
+    levels = control_groups(control)
     inputs = Inputs.of(
         labels,
         preds,

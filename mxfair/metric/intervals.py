@@ -68,8 +68,8 @@ def confidence_intervals(
     labels, preds, groups, metrics, scores, sample_weight, positive, classes, task
         As for `evaluate`.
     criteria : str, Criterion or list of these, optional
-        Criteria whose difference and ratio are given too. Default for classification: all of
-        ``mxfair.criterion.CRITERIA``; for regression there are none.
+        Criteria whose difference and ratio are given too. Default: all of ``mxfair.criterion.CRITERIA`` for a
+        classification where no `metrics` are named, else none.
     level : float, default=0.95
         Confidence level of each interval by itself.
     n_resamples : int, default=1000
@@ -131,7 +131,7 @@ def confidence_intervals(
     return intervals_of(
         figures(metrics, inputs),
         inputs,
-        criteria=criteria,
+        criteria=_usual(inputs) if criteria is None and metrics is None else criteria,
         level=level,
         n_resamples=n_resamples,
         min_support=min_support,
@@ -185,9 +185,13 @@ def intervals_of(
     return pd.DataFrame(rows.rows, index=index, columns=_COLUMNS)
 
 
+def _usual(inputs: Inputs) -> list[Criterion]:
+    return list(CRITERIA.values()) if inputs.task == "classification" else []
+
+
 def _criteria(criteria: Any, inputs: Inputs) -> list[Criterion]:
     if criteria is None:
-        criteria = CRITERIA.values() if inputs.task == "classification" else []
+        criteria = []
     elif inputs.task == "regression" and len(criteria):
         raise InputError("'criteria' must be left out for regression: they compare decisions. Name 'metrics' instead.")
     named = [criterion_named(c) for c in ([criteria] if isinstance(criteria, (str, Criterion)) else criteria)]
@@ -320,7 +324,7 @@ class _Rows:
             return "the reference group has no value, or too few samples"
         base = overall if self._compare == "to_overall" else np.ones(1)
         if kind == "ratio" and (np.isnan(value) or (values[there] <= 0).any() or (base <= 0).any()):
-            return "a value is 0 or negative: its ratio has no interval"
+            return "ratio of a value <= 0"
         return "" if not np.isnan(value) else "undefined"
 
     def _add(self, name: str, kind: str, group: str, *row: Any) -> None:

@@ -59,7 +59,7 @@ class PermutationTest:
     def __repr__(self) -> str:
         return (
             f"PermutationTest({self.name} {self.value:.4g}: p = {self.p_value:.4g}; by chance {self.floor:.4g}, "
-            f"95 % below {self.quantile:.4g})"
+            f"95 % below {self.quantile:.4g}{'; within each ' + self.within if self.within else ''})"
         )
 
 

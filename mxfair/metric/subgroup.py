@@ -46,7 +46,7 @@ def subgroups(
     metric : str or Rate, default="selection_rate"
         The rate.
     positive : label value, optional
-        The class that counts as positive. Default: the last one.
+        The class that counts as positive. Default: the last of two classes.
     max_order : int or None, default=2
         Largest number of attributes crossed; 1 gives the attributes alone, None crosses all of them.
     min_support : float, default=30
@@ -243,6 +243,11 @@ def _sums(
     crossing, decided, weight = Crossing.of(attributes), decisions(preds), weights(sample_weight)
     cells = crossing.cells
     table = GroupConfusion.of(labels, decided, cells, sample_weight=weight)
+    if rate.per_class and positive is None and len(table.classes) > 2:
+        raise InputError(
+            f"'positive' must be given for {rate.name} of {len(table.classes)} classes; got none. "
+            "Name the class that counts as positive."
+        )
     numerator, given = rate.masks(len(table.classes), class_index(table.classes, positive))
     squared = table
     if weight is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +212,16 @@ class GroupTable(Mapping[str, GroupMetric]):
         return self.to_frame().to_html(float_format="{:.3f}".format, na_rep="undefined")
 
     def __repr__(self) -> str:
-        return self.to_frame().to_string(float_format="{:.3f}".format, na_rep="undefined")
+        lying, standing = (
+            frame.to_string(float_format="{:.3f}".format, na_rep="undefined")
+            for frame in (self.to_frame(), self.to_frame().T)
+        )
+        room = shutil.get_terminal_size().columns
+        return lying if _width(lying) <= max(room, _width(standing)) else standing
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.splitlines()))
 
 
 class ConditionalTable:

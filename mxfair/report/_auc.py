@@ -23,7 +23,7 @@ def check_scores(scores: Any, labels: np.ndarray, classes: np.ndarray, places: l
         )
     same_length(labels=labels, scores=array)
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise InputError("'scores' must be finite numbers; got others. A net whose loss diverged predicts NaN.")
+        raise InputError("'scores' must be finite numbers; got others. A model that diverged predicts NaN.")
     return array if array.shape[1] == 1 else array[:, places]
 
 

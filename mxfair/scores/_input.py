@@ -34,7 +34,7 @@ def finite_scores(values: Any, *, low: float = -np.inf, high: float = np.inf) ->
         array = array.astype(np.float32) if array.dtype == np.float16 else numbers(array, "scores")
     if len(array) and not (low <= array.min() and array.max() <= high and np.isfinite(array).all()):
         if not np.isfinite(array).all():
-            raise InputError("'scores' must be finite numbers; got others. A net whose loss diverged predicts NaN.")
+            raise InputError("'scores' must be finite numbers; got others. A model that diverged predicts NaN.")
         wrong = array[(array < low) | (array > high)][0]
         raise InputError(
             f"'scores' must be between {low:g} and {high:g}; got {wrong:g}. Pass probabilities: apply the sigmoid "

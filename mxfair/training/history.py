@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,8 +30,12 @@ class History:
     def __init__(self) -> None:
         self.epochs: list[dict[str, Any]] = []
 
-    def __getitem__(self, key: str) -> list[Any]:
-        return [entry.get(key) for entry in self.epochs]
+    def __getitem__(self, key: str | int) -> Any:
+        """Return a column, None where an epoch lacks it, or, by number, an epoch."""
+        return self.epochs[key] if isinstance(key, int) else [entry.get(key) for entry in self.epochs]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.epochs)
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -394,7 +394,7 @@ def test_ratios_of_0_have_no_interval_and_say_so(share):
     preds = np.where(GROUPS == "a", 0, PREDS * share)
     row = intervals(preds=preds, metrics="selection_rate").loc[("selection_rate", "ratio", "")]
     assert np.isnan([row["low"], row["high"]]).all()
-    assert "0 or negative" in row["note"]
+    assert "<= 0" in row["note"]
 
 
 def test_negative_values_have_a_difference_and_no_ratio():
@@ -404,7 +404,7 @@ def test_negative_values_have_a_difference_and_no_ratio():
     assert table.loc[("mean_error", "difference", ""), "high"] > 0
     row = table.loc[("mean_error", "ratio", "")]
     assert np.isnan(row["low"])
-    assert "0 or negative" in row["note"]
+    assert "<= 0" in row["note"]
 
 
 def test_a_group_that_many_resamples_lack_has_no_gap_and_says_so():
