@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mxfair._encoding import group_text
 from mxfair._validation import InputError, one_of
 
 __all__ = ["AGG", "COMPARE"]
@@ -20,9 +21,12 @@ COMPARE = ("max_min", "to_overall", "to_reference", "pairwise_mean")
 AGG = ("max", "mean", "sum", "signed")
 
 
-def check(compare: str, reference: str | None, groups: tuple[str, ...], *, signed: bool = False) -> int | None:
-    """Return the reference group's place, or None, after checking what goes together."""
+def settle(compare: str, reference: Any, groups: tuple[str, ...], *, signed: bool = False) -> tuple[str, int | None]:
+    """Return how to compare and the reference group's place, or None; a reference alone means `to_reference`."""
     one_of(compare, COMPARE, "compare")
+    if reference is not None:
+        reference = group_text(reference)
+        compare = "to_reference" if compare == "max_min" else compare
     if (reference is not None) != (compare == "to_reference"):
         raise InputError(
             f"'reference' and compare='to_reference' must be given together; got compare={compare!r} and "
@@ -34,8 +38,8 @@ def check(compare: str, reference: str | None, groups: tuple[str, ...], *, signe
             "Use compare='to_reference' with a reference group, or 'to_overall'."
         )
     if reference is None:
-        return None
-    return groups.index(one_of(reference, [group for group in groups if group != "unknown"], "reference"))
+        return compare, None
+    return compare, groups.index(one_of(reference, [group for group in groups if group != "unknown"], "reference"))
 
 
 def difference(

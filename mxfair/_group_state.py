@@ -21,7 +21,7 @@ class GroupState(ABC):
     groups : sequence of str
         Names of the groups.
     known : array of bool, shape (n_groups,), optional
-        False for the group of samples whose sensitive attribute is missing. Default: all known.
+        False for the group of samples whose sensitive attribute is missing. Default: all but "unknown".
     name : str
         Name of the sensitive attribute.
     """
@@ -30,7 +30,8 @@ class GroupState(ABC):
         self.groups = tuple(str(group) for group in groups)
         if len(set(self.groups)) < len(self.groups):
             raise InputError(f"'groups' must name each group once; got {', '.join(self.groups)}. Rename one.")
-        self.known = np.ones(len(self.groups), dtype=bool) if known is None else np.array(known, dtype=bool)
+        there = [group != "unknown" for group in self.groups]  # what Groups calls missing values
+        self.known = np.array(there if known is None else known, dtype=bool)
         if self.known.shape != (len(self.groups),):
             raise InputError(
                 f"'known' must hold one value per group ({len(self.groups)}); got shape {self.known.shape}."

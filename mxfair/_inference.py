@@ -146,6 +146,12 @@ def score(
         labels = arrays[1] if labels is None else labels
         groups = arrays[2] if groups is None and len(arrays) > 2 else groups
     else:
+        first = dataset[0] if len(dataset) else ()
+        if isinstance(first, (tuple, list)) and any(isinstance(item, (str, bytes)) for item in first):
+            raise InputError(
+                "'dataset' must hold numbers, since Gluon makes NDArrays of them; it holds text. Leave text out of the "
+                "dataset and pass it beside it: groups=, labels=."
+            )
         data = dataset
         labels, groups = _read_beside(dataset, labels, groups)
     if groups is None:
@@ -188,12 +194,6 @@ def _read_beside(dataset: Any, labels: Any, groups: Any) -> tuple[Any, Any]:
     if labels is not None and groups is not None:
         return labels, groups
     columns: list[list[np.ndarray]] = [[], []]
-    first = dataset[0] if len(dataset) else ()
-    if isinstance(first, (tuple, list)) and any(isinstance(item, (str, bytes)) for item in first[1:3]):
-        raise InputError(
-            "'dataset' must hold numbers, since Gluon makes NDArrays of them; its labels or groups are text. "
-            "Pass these beside it: labels=, groups=."
-        )
     for batch in mx.gluon.data.DataLoader(dataset, 256):
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise InputError("'dataset' must yield (data, label, group); got samples without a label. Pass labels=.")

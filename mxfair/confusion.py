@@ -36,7 +36,7 @@ class GroupConfusion(GroupState):
     counts : array of shape (n_groups, n_classes, n_classes), optional
         Counts to start from. Default: zeros.
     known : array of bool, shape (n_groups,), optional
-        False for the group of samples whose sensitive attribute is missing. Default: all known.
+        False for the group of samples whose sensitive attribute is missing. Default: all but "unknown".
     name : str, default="group"
         Name of the sensitive attribute.
 

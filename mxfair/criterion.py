@@ -125,7 +125,7 @@ class Criterion:
         -------
         list of Gap
         """
-        signed = self._check(compare, reference, table.groups)
+        signed = self.agg == "signed"
         return [rates.gap(compare=compare, reference=reference, signed=signed) for rates in self.tables(table).values()]
 
     def difference(self, table: GroupConfusion, *, compare: str = "max_min", reference: str | None = None) -> float:
@@ -178,8 +178,7 @@ class Criterion:
         -------
         ndarray of shape (...)
         """
-        signed = self._check(compare, reference, table.groups)
-        gaps = self._compared(_disparity.difference, table, counts, compare, reference, signed)
+        gaps = self._compared(_disparity.difference, table, counts, compare, reference)
         return _disparity.aggregate(gaps, self.agg)
 
     def ratios(
@@ -199,38 +198,27 @@ class Criterion:
         -------
         ndarray of shape (...)
         """
-        signed = self._check(compare, reference, table.groups)
-        ratios = self._compared(_disparity.ratio, table, counts, compare, reference, signed)
+        ratios = self._compared(_disparity.ratio, table, counts, compare, reference)
         return _disparity.aggregate(ratios, "max" if self.agg == "sum" else self.agg, worst="min")
 
-    def _check(self, compare: str, reference: str | None, groups: tuple[str, ...]) -> bool:
-        """Check the convention and return whether distances keep their signs."""
-        _disparity.check(compare, reference, groups, signed=self.agg == "signed")
-        return self.agg == "signed"
-
     def _compared(
-        self,
-        method: Any,
-        table: GroupConfusion,
-        counts: np.ndarray,
-        compare: str,
-        reference: str | None,
-        signed: bool,
+        self, method: Any, table: GroupConfusion, counts: np.ndarray, compare: str, reference: str | None
     ) -> np.ndarray:
         """Return the gap of each rate, on the last axis."""
-        place = None if reference is None else table.groups.index(reference)
-        overall = counts.sum(axis=-3)
-        gaps = [
-            method(
-                np.where(table.known, rate.values(counts, positive), np.nan),
-                rate.values(overall, positive) if compare == "to_overall" else np.nan,
-                compare=compare,
-                reference=place,
-                signed=signed,
+        signed = self.agg == "signed"
+        compare, place = _disparity.settle(compare, reference, table.groups, signed=signed)
+        options: dict[str, Any] = {"compare": compare, "reference": place, "signed": signed}
+        overall, gaps = counts.sum(axis=-3), []
+        pairs = self.rate_classes(table.classes)
+        for rate in self.rates:
+            places = [positive for other, positive in pairs if other is rate]
+            values, base = (
+                rate.each(of)[..., places] if len(places) > 1 else rate.values(of, places[0])[..., None]
+                for of in (counts, overall)
             )
-            for rate, positive in self.rate_classes(table.classes)
-        ]
-        return np.stack(gaps, axis=-1)
+            values = np.where(table.known, np.moveaxis(values, -1, -2), np.nan)
+            gaps.append(method(values, base if compare == "to_overall" else np.full(base.shape, np.nan), **options))
+        return np.concatenate(gaps, axis=-1)
 
     def __repr__(self) -> str:
         return f"Criterion({self.name}: {', '.join(rate.name for rate in self.rates)})"

@@ -141,7 +141,7 @@ class GroupMetric:
         float
             NaN with fewer than two known groups whose value is defined.
         """
-        place = _disparity.check(compare, reference, self.groups, signed=signed)
+        compare, place = _disparity.settle(compare, reference, self.groups, signed=signed)
         return float(
             _disparity.difference(self.compared, self.overall, compare=compare, reference=place, signed=signed)
         )
@@ -161,7 +161,7 @@ class GroupMetric:
         float
             NaN where it would be 0 / 0, or with fewer than two known groups whose value is defined.
         """
-        place = _disparity.check(compare, reference, self.groups, signed=signed)
+        compare, place = _disparity.settle(compare, reference, self.groups, signed=signed)
         return float(_disparity.ratio(self.compared, self.overall, compare=compare, reference=place, signed=signed))
 
     def group_min(self) -> float:
@@ -185,7 +185,7 @@ class GroupMetric:
         return float(_disparity._max(self.compared))
 
     def gap(self, *, compare: str = "max_min", reference: str | None = None, signed: bool = False) -> Gap:
-        """Return the difference, with the groups that have the largest and the smallest value.
+        """Return the difference, with the two groups that set it; one of them may be "overall" or the reference.
 
         Parameters
         ----------
@@ -195,13 +195,21 @@ class GroupMetric:
         Returns
         -------
         Gap
+            A mean over pairs has no pair that sets it: `high` and `low` are None.
         """
         value = self.difference(compare=compare, reference=reference, signed=signed)
         undefined = tuple(g for g, ok, known in zip(self.groups, self.defined, self.known) if known and not ok)
-        if np.isnan(value):
+        compare, place = _disparity.settle(compare, reference, self.groups, signed=signed)
+        if np.isnan(value) or compare == "pairwise_mean":
             return Gap(self.name, value, None, None, undefined)
-        high, low = np.nanargmax(self.compared), np.nanargmin(self.compared)
-        return Gap(self.name, value, self.groups[high], self.groups[low], undefined)
+        if compare == "max_min":
+            high, low = np.nanargmax(self.compared), np.nanargmin(self.compared)
+            return Gap(self.name, value, self.groups[high], self.groups[low], undefined)
+        base = self.overall if place is None else self.values[place]
+        far = int(np.nanargmax(np.abs(self.compared - base)))
+        pair = self.groups[far], "overall" if place is None else self.groups[place]
+        high_name, low_name = pair if self.values[far] >= base else pair[::-1]
+        return Gap(self.name, value, high_name, low_name, undefined)
 
     def to_frame(self) -> pd.DataFrame:
         """Return value, support and, where the value is undefined, the reason, by group.

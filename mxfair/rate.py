@@ -28,6 +28,11 @@ class _ByGroup(ABC):
     name: str
     per_class: bool
 
+    @property
+    def larger_is_worse(self) -> bool:
+        """Whether it is a rate of errors, of which a larger value is worse."""
+        return self.name in _ERRORS
+
     @abstractmethod
     def parts(self, counts: np.ndarray, positive: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the numerator and the denominator."""
@@ -49,6 +54,19 @@ class _ByGroup(ABC):
         numerator, denominator = self.parts(counts, positive)
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(denominator > 0, numerator / denominator, np.nan)
+
+    def each(self, counts: np.ndarray) -> np.ndarray:
+        """Return the rate of each class against the rest, shape (..., n_classes); as `values` for each of them.
+
+        Parameters
+        ----------
+        counts : array of shape (..., n_classes, n_classes)
+
+        Returns
+        -------
+        ndarray of shape (..., n_classes)
+        """
+        return np.stack([self.values(counts, place) for place in range(counts.shape[-1])], axis=-1)
 
     def needs(self, label: Any) -> str:
         """Return what a group lacks where the rate is undefined; `label` is the positive class."""
@@ -138,6 +156,19 @@ class Rate(_ByGroup):
         """
         return (_masks if n_classes <= MAX_CACHED else _masks.__wrapped__)(self, n_classes, positive)
 
+    def each(self, counts: np.ndarray) -> np.ndarray:
+        """Return the rate of each class against the rest, shape (..., n_classes); as `values` for each of them.
+
+        Parameters
+        ----------
+        counts : array of shape (..., n_classes, n_classes)
+
+        Returns
+        -------
+        ndarray of shape (..., n_classes)
+        """
+        return self.values(each_against_rest(counts), 1) if self.versus_rest else super().each(counts)
+
     @property
     def versus_rest(self) -> bool:
         """Whether the rate asks of a label and a prediction only whether they are the positive class.
@@ -222,6 +253,8 @@ def each_against_rest(counts: np.ndarray) -> np.ndarray:
 
 def _two_by_two(hits: np.ndarray, labelled: np.ndarray, selected: np.ndarray, total: np.ndarray) -> np.ndarray:
     cells = np.stack([total - labelled - selected + hits, selected - hits, labelled - hits, hits], axis=-1)
+    # weights: what is empty is 0, and not what rounding leaves of a difference
+    cells[np.abs(cells) <= 1e-13 * np.broadcast_to(total, hits.shape)[..., None]] = 0.0
     return cells.reshape(*hits.shape, 2, 2)
 
 
@@ -378,6 +411,8 @@ _SHARES = (
     Rate("accuracy", _correct, _everything, per_class=False),
     Rate("error_rate", _wrong, _everything, per_class=False),
 )
+#: Rates of errors.
+_ERRORS = ("error_rate", "false_discovery_rate", "false_negative_rate", "false_omission_rate", "false_positive_rate")
 _PLANE = {rate.name: rate for rate in _SHARES}
 _MARGINS = ("true_positive_rate", "true_negative_rate", "positive_predictive_value", "negative_predictive_value")
 

@@ -353,7 +353,7 @@ def test_a_bad_definition_is_refused_at_once(arguments, error, message):
     [
         ({"compare": "max-min"}, "Did you mean 'max_min'"),
         ({"compare": "to_reference"}, "must be given together"),
-        ({"reference": "a"}, "must be given together"),
+        ({"reference": "a", "compare": "to_overall"}, "must be given together"),
         ({"compare": "to_reference", "reference": "c"}, "'reference' must be one of a, b; got 'c'"),
     ],
 )

@@ -208,7 +208,7 @@ def test_one_undefined_gap_makes_the_number_undefined(agg):
     [
         ("max-min", None, False, "Did you mean 'max_min'"),
         ("to_reference", None, False, "must be given together.*Name a group"),
-        ("max_min", "a", False, "must be given together.*leave both out"),
+        ("to_overall", "a", False, "must be given together.*leave both out"),
         ("to_reference", "z", False, "'reference' must be one of a, b; got 'z'"),
         ("to_reference", "unknown", False, "'reference' must be one of a, b; got 'unknown'"),
         ("max_min", None, True, "must have a side"),
@@ -218,10 +218,10 @@ def test_one_undefined_gap_makes_the_number_undefined(agg):
 def test_what_does_not_go_together_is_refused(compare, reference, signed, message):
     """The message says what to change; samples without a group are no reference."""
     with pytest.raises(InputError, match=message):
-        _disparity.check(compare, reference, ("a", "b", "unknown"), signed=signed)
+        _disparity.settle(compare, reference, ("a", "b", "unknown"), signed=signed)
 
 
 def test_the_references_place_is_returned():
     """A reference stands for its place among all groups."""
-    assert _disparity.check("to_reference", "b", ("unknown", "a", "b")) == 2
-    assert _disparity.check("max_min", None, ("a", "b")) is None
+    assert _disparity.settle("to_reference", "b", ("unknown", "a", "b")) == ("to_reference", 2)
+    assert _disparity.settle("max_min", None, ("a", "b")) == ("max_min", None)

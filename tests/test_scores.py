@@ -46,6 +46,7 @@ def test_any_split_merges_to_the_same_table(seed, weighted):
     for table in (streamed, sum(parts)):
         np.testing.assert_allclose(table.counts, whole.counts, rtol=1e-12)
         np.testing.assert_allclose(table.sums, whole.sums, rtol=1e-12)
+        np.testing.assert_allclose(table.squares, whole.squares, rtol=1e-12)
         np.testing.assert_allclose(table.auc().values, whole.auc().values, rtol=1e-12)
         np.testing.assert_allclose(table.abroca().values, whole.abroca().values, atol=1e-12)
         np.testing.assert_allclose(table.calibration_error().values, whole.calibration_error().values, atol=1e-12)
@@ -126,11 +127,49 @@ def test_noise_floors_are_those_of_the_exact_figures():
     labels, scores, groups, _ = case(3)
     table = GroupScores.of(labels, scores, groups)
     exact = ranking.score_ks_distance(labels, scores, groups, given=1)
-    np.testing.assert_allclose(table.ks(given=1).to_frame()["noise floor"], exact.to_frame()["noise floor"])
+    # bins that many samples share make the distance of the table a little smaller by chance
+    np.testing.assert_allclose(table.ks(given=1).to_frame()["noise floor"], exact.to_frame()["noise floor"], rtol=0.05)
     exact = ranking.score_wasserstein_distance(labels, scores, groups)
     # the exact function takes the spread of all groups together, the table that of each two
     floors = table.wasserstein().to_frame()["noise floor"]
     np.testing.assert_allclose(floors, exact.to_frame()["noise floor"], rtol=2e-2)
+
+
+@pytest.mark.parametrize("given", [None, 0, 1])
+def test_noise_floors_take_the_effective_number_of_samples(given):
+    """With weights they are those of the exact figures, and the same whatever the unit of the weights."""
+    labels, scores, groups, weight = case(3)
+    table, larger = (GroupScores.of(labels, scores, groups, sample_weight=weight * unit) for unit in (1, 100))
+    exact = ranking.score_ks_distance(labels, scores, groups, given=given, sample_weight=weight)
+    floor = exact.to_frame()["noise floor"]
+    np.testing.assert_allclose(table.ks(given=given).to_frame()["noise floor"], floor, rtol=0.05)
+    for name in ("ks", "wasserstein"):
+        first, second = (getattr(t, name)(given=given).floor for t in (table, larger))
+        np.testing.assert_allclose(first, second, rtol=1e-12)
+    exact = ranking.score_wasserstein_distance(labels, scores, groups, given=given, sample_weight=weight)
+    floors = table.wasserstein(given=given).to_frame()["noise floor"]
+    np.testing.assert_allclose(floors, exact.to_frame()["noise floor"], rtol=5e-2)
+
+
+def test_the_ks_floor_of_decisions_is_that_of_two_values():
+    """Scores of 0 and 1 have one threshold: E|B(F)| = sqrt(2 F (1 - F) / pi)."""
+    rng = np.random.default_rng(0)
+    scores = (rng.random(4000) < 0.1).astype(float)
+    floor = GroupScores.of(scores.astype(int), scores, np.arange(4000) % 2).ks().floor[0, 1]
+    share = scores.mean()
+    assert floor == pytest.approx(np.sqrt(2 * share * (1 - share) / np.pi * 2 / 2000), rel=0.06)
+
+
+def test_counts_without_squares_have_floors_if_whole():
+    """Whole counts are taken for samples; of others the number of samples is not known, and stays so in a sum."""
+    table = table_of(0, bins=50)
+    again = GroupScores(table.groups, counts=table.counts, sums=table.sums, bins=50)
+    np.testing.assert_array_equal(again.ks().floor, table.ks().floor)
+    halved = GroupScores(table.groups, counts=table.counts / 2, sums=table.sums / 2, bins=50)
+    for unclear in (halved, halved + again, GroupScores.from_dict(json.loads(json.dumps(halved.to_dict())))):
+        assert np.isnan(unclear.ks().floor).all()
+        assert np.isnan(unclear.wasserstein().floor).all()
+        assert unclear.ks().max() == pytest.approx(table.ks().max())
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -227,6 +266,7 @@ def test_tables_survive_json():
     again = GroupScores.from_dict(json.loads(json.dumps(table.to_dict())))
     np.testing.assert_array_equal(again.counts, table.counts)
     np.testing.assert_array_equal(again.sums, table.sums)
+    np.testing.assert_array_equal(again.squares, table.squares)
     assert again.to_dict() == table.to_dict()
     assert repr(again) == repr(table)
 
@@ -290,6 +330,7 @@ def test_what_cannot_be_counted_is_refused_and_nothing_is_counted(labels, scores
         ({"low": 1.0}, "'low' must be below"),
         ({"high": np.inf}, "'low' must be below"),
         ({"counts": np.zeros((1, 2, 3))}, "'counts' must have shape"),
+        ({"squares": np.zeros(2)}, "'squares' must have shape"),
         ({"classes": [0, 1, 2]}, "'positive' must be given"),
         ({"positive": 5}, "must be one of the classes"),
     ],

@@ -593,6 +593,12 @@ class TestHistory:
         assert history["epoch"] == [0, 1, 2]
         assert history["gap"] == [None] * 3
 
+    def test_it_is_a_sequence_of_epochs(self, setup):
+        """Iteration ends, and a number is an epoch."""
+        history = setup().fit(2)
+        assert [entry["epoch"] for entry in history] == [0, 1]
+        assert history[-1] is history.epochs[1]
+
     def test_it_becomes_a_data_frame(self, setup):
         """to_frame has a row per epoch."""
         frame = setup().fit(2).to_frame()

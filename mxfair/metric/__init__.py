@@ -119,7 +119,7 @@ from mxfair.metric.subgroup import subgroup_fairness, subgroups, worst_subgroup
 from mxfair.metric.subgroup_table import Subgroup, SubgroupTable, SubgroupViolation
 from mxfair.metric.table import ConditionalTable, GroupTable
 
-#: Loaded on first use: they need mxnet.
+#: Loaded on first use, and no part of `__all__`: they need mxnet.
 _EVAL_METRICS = ("FairnessMetric", "GroupEvalMetric", "WorstGroupMetric")
 
 __all__ = [
@@ -128,10 +128,8 @@ __all__ = [
     "Dependence",
     "DifferentialFairness",
     "EntropyDecomposition",
-    "FairnessMetric",
     "FourFifths",
     "Gap",
-    "GroupEvalMetric",
     "GroupMetric",
     "GroupTable",
     "MutualInformation",
@@ -141,7 +139,6 @@ __all__ = [
     "Subgroup",
     "SubgroupTable",
     "SubgroupViolation",
-    "WorstGroupMetric",
     "abroca",
     "accuracy",
     "accuracy_parity_difference",
@@ -252,3 +249,7 @@ def __getattr__(name: str) -> Any:
     if name in _EVAL_METRICS:
         return getattr(importlib.import_module("mxfair.metric.eval_metric"), name)
     raise AttributeError(f"module 'mxfair.metric' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_EVAL_METRICS])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -21,8 +20,8 @@ __all__ = ["DeviceCounts"]
 
 #: From this many samples in one batch on, a float32 sum may lose some.
 FLOAT32_ROWS = 2**24
-#: Scores are compared with these after the threshold: at least 0, at least 1, above 1.
-_CUTS = (-1.2e-38, 0.99999994, 1.0)
+#: Without a threshold scores are compared with these too: at least 0, at least 1 (above the number before 1), above 1.
+_CUTS = {"float32": (-1.2e-38, 1 - 2.0**-24, 1.0), "float64": (-1.2e-38, 1 - 2.0**-53, 1.0)}
 
 
 class DeviceCounts:
@@ -41,7 +40,6 @@ class DeviceCounts:
         self._threshold = threshold
         plain = self._labels in ((0.0, 1.0), (-1.0, 1.0))  # decisions in these are on the two sides of 0
         self._reads_scores = len(self._labels) == 2 and (threshold is not None or plain)
-        self._warned = False
         self.reset()
 
     def reset(self) -> None:
@@ -61,7 +59,7 @@ class DeviceCounts:
             _check_length("sample_weight", weight, shape[0])
         kind = self._kind(shape)
         wide = weight is not None or shape[0] >= FLOAT32_ROWS or pred.dtype == np.float64
-        marks = self._score_cuts if kind == "scores" else self._labels
+        marks = self._score_marks("float64" if wide else "float32") if kind == "scores" else self._labels
         codes = (*self._codes, self._missing)
         graph, arguments, places = _plan(kind, wide, weight is not None, self._labels, codes, marks, ctx)
         total = self._totals.get((ctx, kind))
@@ -77,9 +75,8 @@ class DeviceCounts:
         self.rows += shape[0]
         return shape[0]
 
-    @property
-    def _score_cuts(self) -> tuple[float, ...]:
-        return (0.0, *_CUTS) if self._threshold is None else (self._threshold,)
+    def _score_marks(self, dtype: str) -> tuple[float, ...]:
+        return (0.0, *_CUTS[dtype]) if self._threshold is None else (self._threshold,)
 
     def _kind(self, shape: tuple[int, ...]) -> str:
         if len(shape) == 1 or math.prod(shape[1:]) == 1:
@@ -113,12 +110,16 @@ class DeviceCounts:
         """Read the counts: the one place that waits for the device."""
         n_groups, n_classes = len(self._codes), len(self._labels)
         counts = np.zeros((n_groups + 2, n_classes, n_classes))  # the last two: the code for missing, and NaN
+        tails: list[np.ndarray] = []
         for (_, kind), total in self._totals.items():
             full = to_numpy(total).reshape(n_groups + 3, n_classes + 1, -1)
             if kind == "scores":
-                full = self._decided(full)
+                tails.append(full[-1, -1])
+                full = _decided(full)
             self._check(full)
             counts += full[:-1, :-1, :-1]
+        if tails and self._threshold is None:
+            _check_scores(np.sum(tails, axis=0))
         names, known = list(self.names), list(self.known)
         counts[n_groups] += counts[n_groups + 1]
         if not self.known[-1]:
@@ -126,22 +127,6 @@ class DeviceCounts:
         elif counts[n_groups].any():
             names, known = [*names, "unknown"], [*known, False]
         return GroupConfusion(names, self.classes, counts[: len(names)], known=np.array(known))
-
-    def _decided(self, full: np.ndarray) -> np.ndarray:
-        """Return the counts by decision from those of scores: there, above the threshold, ..., all."""
-        if self._threshold is None and not self._warned:
-            _, above_0, from_0, from_1, above_1, _ = full[-1, -1]
-            valid = full[-1, -1, 0]
-            if above_0 > from_1 and above_1 == 0 and from_0 == valid:
-                self._warned = True
-                warnings.warn(
-                    "All scores lie between 0 and 1 and are compared with 0. For probabilities pass threshold=0.5, for "
-                    "raw scores threshold=0.",
-                    UserWarning,
-                    stacklevel=5,
-                )
-        there, positive, every = full[..., 0], full[..., 1], full[..., -1]
-        return np.stack([there - positive, positive, every], axis=-1)
 
     def _check(self, full: np.ndarray) -> None:
         """Raise where samples matched nothing: the last place of each axis counts all samples."""
@@ -168,6 +153,23 @@ class DeviceCounts:
         for name, found, rule, cure in checks:
             if found.sum() < every * (1 - 1e-9):
                 raise InputError(f"'{name}' must {rule}; got others for {every - found.sum():g} of {every:g}. {cure}.")
+
+
+def _decided(full: np.ndarray) -> np.ndarray:
+    """Return the counts by decision from those of scores: there, above the threshold, ..., all."""
+    there, positive, every = full[..., 0], full[..., 1], full[..., -1]
+    return np.stack([there - positive, positive, every], axis=-1)
+
+
+def _check_scores(tail: np.ndarray) -> None:
+    """Raise where scores that were compared with 0 look like probabilities: all would mean the second class."""
+    there, above_0, from_0, from_1, above_1, _ = tail
+    slack = 1e-9 * there  # weights are added in any order
+    if above_0 - from_1 > slack and there - from_0 <= slack and above_1 <= slack:
+        raise InputError(
+            "'preds' must be raw scores or decisions where no threshold is given; got only values between 0 and 1. "
+            "Pass threshold=0.5 for probabilities, threshold=0 for raw scores."
+        )
 
 
 def _names(groups: Any) -> tuple[tuple[str, ...], np.ndarray]:

@@ -29,7 +29,11 @@ def of_moments(found: Sequence[Figure], inputs: Inputs, n_resamples: int, rng: n
 
 def of_score(figure: Figure, inputs: Inputs, n_resamples: int, rng: np.random.Generator) -> Draws:
     """Return the draws of a figure of scores."""
-    if figure.place < 0 or figure.what is calibration.expected_calibration_error:
+    if figure.what is calibration.expected_calibration_error:
+        # biased upwards, and in resamples once more: intervals of them miss the truth wherever scores are calibrated
+        nothing = np.full((n_resamples, inputs.groups.n_groups + 1), np.nan)
+        return Draws(nothing[:, :-1], nothing[:, -1], without="biased upwards: no interval")
+    if figure.place < 0:
         return of_rows(figure, inputs, n_resamples, rng)
     labels, scores, positive = score_arguments(figure.place, inputs)
     samples = scored(labels, scores, inputs.groups, positive=positive, sample_weight=inputs.sample_weight)

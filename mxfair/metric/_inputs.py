@@ -239,6 +239,14 @@ def figures(metrics: Any, inputs: Inputs) -> list[Figure]:
 
 
 def _figures(name: str | None, metric: Any, inputs: Inputs) -> list[Figure]:
+    if callable(metric) and str(getattr(metric, "__module__", "")).startswith("mxfair.metric."):
+        known = metric.__name__ in {*RATES, *SCORES, *STATISTICS}
+        if not known:
+            raise InputTypeError(
+                f"'metrics' must hold names, rates or functions of (labels, preds); got mxfair's {metric.__name__}, "
+                "which takes groups itself. Call it on its own."
+            )
+        metric = metric.__name__
     if isinstance(metric, str):
         if inputs.task == "regression" or metric in STATISTICS:
             return [Figure(name or metric, "moment", one_of(metric, STATISTICS, "metrics"))]

@@ -22,10 +22,13 @@ class Draws:
     ----------
     values : ndarray of shape (n_resamples, n_groups)
     overall : ndarray of shape (n_resamples,)
+    without : str, default=""
+        Why there are none, so that the figure has no interval.
     """
 
     values: np.ndarray
     overall: np.ndarray
+    without: str = ""
 
 
 def of_rates(

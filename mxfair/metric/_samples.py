@@ -74,6 +74,14 @@ class GroupSamples:
         return _shares(self.weight)
 
     @cached_property
+    def tied(self) -> np.ndarray | None:
+        """Share of all samples at each distinct value; None without ties."""
+        new = np.concatenate([[True], self.values[1:] != self.values[:-1]])
+        if not len(self.values) or new.all():
+            return None
+        return np.add.reduceat(self.weight, np.flatnonzero(new)) / self.weight.sum()
+
+    @cached_property
     def below(self) -> np.ndarray:
         """Number of samples smaller than each sample."""
         new = np.concatenate([[True], self.values[1:] != self.values[:-1]])

@@ -74,7 +74,8 @@ def expected_calibration_error(
     Notes
     -----
     A small group has a larger error by chance alone: a bin of n samples is off by about :math:`0.8 \sqrt{p(1-p)/n}`
-    where it is calibrated. See `reliability_curve` for intervals.
+    where it is calibrated. A bootstrap adds this bias once more, so that `confidence_intervals` gives none; see
+    `reliability_curve` for intervals by bin.
 
     References
     ----------

@@ -9,7 +9,7 @@ import numpy as np
 from mxfair._validation import InputError
 from mxfair.group_metric import PairMetric
 from mxfair.metric._samples import GroupSamples
-from mxfair.residuals._histogram import KS_FLOOR
+from mxfair.scores._figures import KOLMOGOROV_MEAN, kolmogorov_mean
 
 __all__ = ["cramer_von_mises_distance", "ks_distance", "statistical_parity_auc", "wasserstein_distance"]
 
@@ -35,7 +35,7 @@ def ks_distance(preds: Any, groups: Any, *, sample_weight: Any = None) -> PairMe
     Returns
     -------
     PairMetric
-        Its floor is the mean distance between two samples of one continuous distribution,
+        Its floor is the mean distance between two samples of one distribution, for a continuous one
         :math:`\sqrt{\pi/2} \ln 2 \sqrt{1/n_a + 1/n_b} \approx .8687 \sqrt{1/n_a + 1/n_b}`, with Kish's effective
         numbers of samples where there are weights.
 
@@ -47,6 +47,10 @@ def ks_distance(preds: Any, groups: Any, *, sample_weight: Any = None) -> PairMe
     Notes
     -----
     The predictions are sorted once for all pairs, then each group costs one pass over them.
+
+    Ties make the distance smaller by chance: decisions of 0 and 1 have one threshold. With values that many samples
+    share the floor's constant is the mean of the largest :math:`|B(F(v))|` over the values, B a Brownian bridge and F
+    the distribution of all predictions, from 1,000 draws with a fixed seed.
 
     References
     ----------
@@ -65,7 +69,8 @@ def ks_distance(preds: Any, groups: Any, *, sample_weight: Any = None) -> PairMe
         return np.maximum.reduceat(np.abs(gap, out=gap), starts)
 
     values = _over_own_points(samples, samples.upto, largest)
-    return _metric("ks_distance", samples, np.maximum(values, values.T), KS_FLOOR * samples.root_of_sizes())
+    constant = KOLMOGOROV_MEAN if samples.tied is None else kolmogorov_mean(samples.tied)
+    return _metric("ks_distance", samples, np.maximum(values, values.T), constant * samples.root_of_sizes())
 
 
 def cramer_von_mises_distance(preds: Any, groups: Any, *, sample_weight: Any = None) -> PairMetric:
@@ -83,8 +88,9 @@ def cramer_von_mises_distance(preds: Any, groups: Any, *, sample_weight: Any = N
     Returns
     -------
     PairMetric
-        Its floor is the mean between two samples of one continuous distribution,
-        :math:`(1/n_a + 1/n_b) (1 + 1/(n_a + n_b)) / 6`.
+        Its floor is the mean between two samples of one distribution, for a continuous one
+        :math:`(1/n_a + 1/n_b) (1 + 1/N) / 6` with :math:`N = n_a + n_b`, and with ties
+        :math:`(1/n_a + 1/n_b) N/(N - 1) \int F (1 - F) dF`, F the distribution of all predictions.
 
     References
     ----------
@@ -99,9 +105,14 @@ def cramer_von_mises_distance(preds: Any, groups: Any, *, sample_weight: Any = N
     """
     samples = GroupSamples(preds, groups, sample_weight)
     values = _over_own_points(samples, samples.upto, lambda gap, w, starts: np.add.reduceat(gap * gap * w, starts))
-    with np.errstate(divide="ignore"):
-        finite_size = 1 + 1 / (samples.effective[:, None] + samples.effective)
-    floor = samples.root_of_sizes() ** 2 * finite_size / 6
+    size = samples.effective[:, None] + samples.effective
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if samples.tied is None:
+            constant = (1 + 1 / size) / 6
+        else:
+            function = np.cumsum(samples.tied)
+            constant = float(samples.tied @ (function * (1 - function))) * size / (size - 1)
+    floor = samples.root_of_sizes() ** 2 * constant
     return _metric("cramer_von_mises_distance", samples, _pair_mean(samples, values), floor)
 
 
@@ -121,8 +132,9 @@ def statistical_parity_auc(preds: Any, groups: Any, *, sample_weight: Any = None
     Returns
     -------
     PairMetric
-        Its floor is the mean between two samples of one continuous distribution,
-        :math:`\sqrt{2/\pi} (\pi/8) \sqrt{1/n_a + 1/n_b}`.
+        Its floor is the mean between two samples of one distribution,
+        :math:`\sqrt{2/\pi} \sqrt{1/n_a + 1/n_b} \int \sqrt{G (1 - G)} dF`, F the distribution of all predictions and
+        G(v) the share strictly below v; for a continuous one the integral is :math:`\pi/8`.
 
     Notes
     -----
@@ -138,7 +150,11 @@ def statistical_parity_auc(preds: Any, groups: Any, *, sample_weight: Any = None
     # the share that reaches v is 1 minus the share strictly below v
     values = _over_own_points(samples, samples.below, lambda gap, w, starts: np.add.reduceat(np.abs(gap) * w, starts))
     # E|B(u)| = sqrt(2 u (1 - u) / pi) of a Brownian bridge, and the integral of sqrt(u (1 - u)) is pi / 8
-    floor = np.sqrt(2 / np.pi) * np.pi / 8 * samples.root_of_sizes()
+    integral = np.pi / 8
+    if samples.tied is not None:
+        below = np.cumsum(samples.tied) - samples.tied
+        integral = float(samples.tied @ np.sqrt(np.clip(below * (1 - below), 0, None)))
+    floor = np.sqrt(2 / np.pi) * integral * samples.root_of_sizes()
     return _metric("statistical_parity_auc", samples, _pair_mean(samples, values), floor)
 
 
@@ -170,6 +186,9 @@ def wasserstein_distance(
     approximation at each point. The square of that of order 2 is
     :math:`(1/n_a + 1/n_b) \int_0^1 u (1 - u) q(u)^2 du`, where q is the slope of the quantile function, taken over a
     width of :math:`\sqrt{\pi/2}` standard errors of u, so that it holds for distributions with ties too.
+
+    Each pair of groups is integrated by itself, so that time goes with samples times groups: about 9 s for 100,000
+    samples in 500 groups.
 
     References
     ----------

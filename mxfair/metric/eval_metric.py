@@ -41,9 +41,9 @@ class GroupEvalMetric(mx.metric.EvalMetric):
         The classes, sorted: their number, for labels 0, 1, ...; or the values of the labels.
     threshold : float, optional
         With two classes and one prediction per sample, predictions above it mean the second class: 0 for raw scores,
-        0.5 for probabilities. Default: 0 for classes 0 and 1 or -1 and 1 (which suits raw scores and decisions, and
-        warns where all scores lie between 0 and 1); for other classes, predictions must be decisions. It is not used
-        with one column per class: there the largest wins.
+        0.5 for probabilities. Default: 0 for classes 0 and 1 or -1 and 1, which suits raw scores and decisions;
+        scores that all lie between 0 and 1 may be probabilities, and are an error when the counts are read. For other
+        classes, predictions must be decisions. It is not used with one column per class: there the largest wins.
     **options
         ``output_names`` and ``label_names`` of mxnet's EvalMetric; what else is given is kept for `get_config`.
 
@@ -130,7 +130,7 @@ class GroupEvalMetric(mx.metric.EvalMetric):
 
     @property
     def table(self) -> GroupConfusion:
-        """The counts so far, from which every criterion and rate can be read; waits for the device."""
+        """The counts so far, from which every criterion and rate can be read; waits for the device, raises as `get`."""
         return self._counts.table()
 
     def value(self, table: GroupConfusion) -> float:
@@ -158,7 +158,8 @@ class GroupEvalMetric(mx.metric.EvalMetric):
         Raises
         ------
         InputError
-            If a label, prediction, group or weight since the last reset cannot be used.
+            If a label, prediction, group or weight since the last reset cannot be used, or if without ``threshold``
+            all scores lie between 0 and 1.
         """
         return self.name, float(self.value(self.table)) if self.num_inst else float("nan")
 
@@ -169,7 +170,7 @@ class FairnessMetric(GroupEvalMetric):
 
     With rates :math:`r_g` by group, the default is :math:`\max_g r_g - \min_g r_g`, the worst over the criterion's
     rates. It is a gap between the samples since the last reset, not a mean of the batches' gaps.
-    ``mx.metric.create`` knows it by the name of each criterion, and as "fairnessmetric".
+    Once it is imported, ``mx.metric.create`` knows it by the name of each criterion, and as "fairnessmetric".
 
     Parameters
     ----------
@@ -190,8 +191,8 @@ class FairnessMetric(GroupEvalMetric):
 
     Examples
     --------
-    >>> import mxfair, mxnet as mx
-    >>> from mxfair.metric.eval_metric import FairnessMetric
+    >>> from mxfair.metric import FairnessMetric  # mx.metric.create knows the criteria from now on
+    >>> import mxnet as mx
     >>> metric = FairnessMetric("demographic_parity", groups=["f", "m"])
     >>> metric.update(mx.nd.array([0, 1, 0, 1]), mx.nd.array([1, 1, 0, 1]), mx.nd.array([0, 0, 1, 1]))
     >>> metric.get()
@@ -237,7 +238,7 @@ class FairnessMetric(GroupEvalMetric):
 @mx.metric.alias("worst_group")
 @mx.metric.register
 class WorstGroupMetric(GroupEvalMetric):
-    """A rate in the group that fares worst: the smallest accuracy of any group, for instance.
+    """A rate in the group that fares worst: the smallest accuracy of any group, or the largest false positive rate.
 
     Parameters
     ----------
@@ -247,8 +248,9 @@ class WorstGroupMetric(GroupEvalMetric):
         As for `GroupEvalMetric`.
     positive : label value, optional
         The class that counts as positive. Default: the last.
-    worst : {"min", "max"}, default="min"
-        Which end is bad: "max" for an error rate.
+    worst : {"min", "max"}, optional
+        Which end is bad. Default: "max" for error_rate and the four rates whose names begin with "false_", "min" for
+        all others.
     name : str, optional
         Name for display. Default: "worst-group" and the rate's.
     **options
@@ -275,12 +277,14 @@ class WorstGroupMetric(GroupEvalMetric):
         classes: Any = 2,
         *,
         positive: Any = None,
-        worst: str = "min",
+        worst: str | None = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
         self.rate = rate_named(rate)
-        self._worst = np.fmin if one_of(worst, ("min", "max"), "worst") == "min" else np.fmax
+        default = "max" if self.rate.larger_is_worse else "min"
+        end = one_of(default if worst is None else worst, ("min", "max"), "worst")
+        self._worst = np.fmin if end == "min" else np.fmax
         config = {"rate": _named(self.rate, RATES), "positive": positive, "worst": worst}
         super().__init__(name or f"worst-group {self.rate.name}", groups, classes, **config, **options)
         self._positive = class_index(self._counts.classes, positive)

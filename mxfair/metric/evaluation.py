@@ -10,7 +10,7 @@ from mxfair._validation import InputError, InputTypeError, one_of, same_length
 from mxfair.confusion import GroupConfusion
 from mxfair.metric._inputs import Inputs, figures
 from mxfair.metric._strata import control_groups
-from mxfair.metric.table import ConditionalTable, GroupTable
+from mxfair.metric.table import ConditionalTable, GroupTable, with_overall
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +191,7 @@ def evaluate_by(
         if len(rows):
             strata[name] = GroupTable._of(columns, inputs.take(rows))
             support[name] = float(weight[rows].sum())
-    return ConditionalTable(strata, support)
+    return ConditionalTable(strata, support, name=levels.name)
 
 
 def classification_report(
@@ -225,7 +225,7 @@ def classification_report(
     --------
     >>> from mxfair import metric
     >>> report = metric.classification_report([1, 0, 1, 0], [1, 0, 0, 0], ["a", "a", "b", "b"])
-    >>> report.loc[("b", "1"), "recall"]
+    >>> report.loc[("b", 1), "recall"]
     0.0
     """
     import pandas as pd
@@ -236,17 +236,17 @@ def classification_report(
     table = GroupConfusion.of(labels, preds, groups, classes=classes, sample_weight=sample_weight)
     counts = np.concatenate([table.overall[None], table.counts])
     columns = {"precision": "positive_predictive_value", "recall": "true_positive_rate", "f1_score": "f1_score"}
-    names = [str(label) for label in table.classes.tolist()]
+    names = table.classes.tolist()
     blocks = {}
     for column, name in columns.items():
         rate = RATES[name]
-        values = [rate.values(counts, place) for place in range(len(names))]
+        values = np.moveaxis(rate.each(counts), -1, 0)
         accuracy = RATES["accuracy"].values(counts, 0) if column == "f1_score" else np.full(len(counts), np.nan)
         blocks[column] = [*values, accuracy, *(averaged(rate, counts, how) for how in ("macro", "weighted"))]
     total = counts.sum(axis=(1, 2))
     blocks["support"] = [*np.moveaxis(counts.sum(axis=2), 1, 0), total, total, total]
     rows = [*names, "accuracy", "macro avg", "weighted avg"]
-    index = pd.MultiIndex.from_product([["overall", *table.groups], rows], names=[table.name, "class"])
+    index = pd.MultiIndex.from_product([with_overall(table.groups), rows], names=[table.name, "class"])
     return pd.DataFrame({name: np.transpose(block).reshape(-1) for name, block in blocks.items()}, index=index)
 
 
@@ -296,6 +296,6 @@ def confusion_matrix(
         with np.errstate(invalid="ignore", divide="ignore"):
             counts = counts / counts.sum(axis=axes, keepdims=True)
     classes = table.classes.tolist()
-    index = pd.MultiIndex.from_product([["overall", *table.groups], classes], names=[table.name, "label"])
+    index = pd.MultiIndex.from_product([with_overall(table.groups), classes], names=[table.name, "label"])
     columns = pd.Index(classes, name="pred")
     return pd.DataFrame(counts.reshape(-1, len(classes)), index=index, columns=columns)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair import _disparity
-from mxfair._encoding import group_text
 from mxfair._validation import InputError, generator, positive_integer
 from mxfair.criterion import CRITERIA, Criterion, criterion_named
 from mxfair.group_metric import GroupMetric
@@ -69,13 +68,14 @@ def confidence_intervals(
         As for `evaluate`.
     criteria : str, Criterion or list of these, optional
         Criteria whose difference and ratio are given too. Default: all of ``mxfair.criterion.CRITERIA`` for a
-        classification where no `metrics` are named, else none.
+        classification where no `metrics` are named, else none. A `Criterion` of your own may have another `agg`.
     level : float, default=0.95
         Confidence level of each interval by itself.
     n_resamples : int, default=1000
         Bootstrap resamples.
     min_support : float, default=0
-        Groups with fewer samples behind a figure are shown, with a note, and left out of its gaps.
+        Groups with fewer samples behind a figure are shown, with a note, and left out of its gaps. With weights it is
+        the effective number of samples, (sum w)^2 / sum w^2.
     compare : {"max_min", "to_overall", "to_reference", "pairwise_mean"}, default="max_min"
         Which values a gap is taken between.
     reference : str, optional
@@ -96,7 +96,8 @@ def confidence_intervals(
 
     Notes
     -----
-    Where a metric is a function, or the expected calibration error, it is computed anew for each resample.
+    A metric that is a function is computed anew for each resample. The expected calibration error has no interval: it
+    is biased upwards, and resamples of it once more, so that no interval of them would hold the truth.
 
     The effective size of weighted samples is p (1 - p) / V, with V the linearised variance of the share p, so that
     weights that go with the outcome are allowed for. Shares that hang on fewer than about ten samples of uneven weights
@@ -158,8 +159,7 @@ def intervals_of(
 
     check_level(level)
     positive_integer(n_resamples, "n_resamples", minimum=20, hint="Draw 1,000 for a 95 % interval")
-    reference = None if reference is None else group_text(reference)
-    place = _disparity.check(compare, reference, inputs.groups.names)
+    compare, place = _disparity.settle(compare, reference, inputs.groups.names)
     chosen = _criteria(criteria, inputs)
     rng = generator(seed)
     rates = [figure for figure in found if figure.kind == "rate"]
@@ -228,13 +228,18 @@ class _Rows:
     ) -> None:
         self._inputs, self._squares, self._level, self._min_support = inputs, squares, level, min_support
         self._compare, self._reference = compare, reference
+        weight, codes = inputs.sample_weight, inputs.groups.codes
+        self._unit: Any = 1.0  # size of a weight by group: (sum w)^2 / sum w^2 samples are as good as sum w / unit
+        if weight is not None:
+            squared, total = (np.bincount(codes, w, minlength=inputs.groups.n_groups) for w in (weight**2, weight))
+            self._unit = np.divide(squared, total, out=np.ones_like(total), where=total > 0)
         self.index: list[tuple[str, str, str]] = []
         self.rows: list[list[Any]] = []
         self._known: dict[Any, tuple[float, float]] = {}
 
     def add_figure(self, figure: Figure, metric: GroupMetric, draws: Draws) -> None:
         """Add the rows of one figure: groups, overall, difference and ratio."""
-        scarce = metric.support < self._min_support
+        scarce = self._sizes(metric) < self._min_support
         values, support = np.append(metric.values, metric.overall), np.append(metric.support, metric.support.sum())
         drawn = np.column_stack([draws.values, draws.overall])
         if self._squares is not None and figure.kind == "rate" and isinstance(figure.what, Rate) and figure.what.share:
@@ -245,7 +250,8 @@ class _Rows:
             method, trouble = "bootstrap", [_trouble(column) for column in drawn.T]
         for place, group in enumerate((*metric.groups, "")):
             note = metric.undefined.get(group, "") if group else ""
-            note = note or (f"fewer than {self._min_support:g} samples" if group and scarce[place] else "")
+            few = f"fewer than {self._min_support:g} samples" if group and scarce[place] else ""
+            note = note or draws.without or few
             if np.isnan(values[place]) or trouble[place].startswith("undefined"):
                 low[place] = high[place] = np.nan
             kind = "group" if place < len(metric.groups) else "overall"
@@ -253,12 +259,16 @@ class _Rows:
             self._add(metric.name, kind, group, values[place], low[place], high[place], support[place], method, note)
         self._add_gaps(metric.name, "max", [metric], [draws])
 
+    def _sizes(self, metric: GroupMetric) -> np.ndarray:
+        """Return the number of samples behind each group's value: of weights, the effective number."""
+        return metric.support / self._unit
+
     def add_criterion(self, criterion: Criterion, metrics: list[GroupMetric], draws: list[Draws]) -> None:
         """Add the two rows of a criterion."""
         self._add_gaps(criterion.name, criterion.agg, metrics, draws)
 
     def _add_gaps(self, name: str, agg: str, metrics: list[GroupMetric], draws: list[Draws]) -> None:
-        values = np.array([np.where(m.support < self._min_support, np.nan, m.compared) for m in metrics])
+        values = np.array([np.where(self._sizes(m) < self._min_support, np.nan, m.compared) for m in metrics])
         drawn = np.stack([d.values for d in draws], axis=1)
         overall = np.array([m.overall for m in metrics]), np.stack([d.overall for d in draws], axis=1)
         there = ~np.isnan(values)
@@ -266,7 +276,7 @@ class _Rows:
         lacking = (np.isnan(drawn) & there).any(axis=(1, 2))
         for kind in ("difference", "ratio"):
             value = float(self._gap(kind, agg, values, overall[0]))
-            note = self._note(kind, values, overall[0], value)
+            note = self._note(kind, values, overall[0], value) or draws[0].without
             key = (
                 kind,
                 agg,

@@ -85,6 +85,11 @@ def xauc(
         ``values[a, b]`` is not ``values[b, a]``: where they differ, one group's positives are ranked below the other's.
         Each group's own AUC is on the diagonal.
 
+    Notes
+    -----
+    Each pair of groups is merged by itself, so that time goes with samples times groups: about 12 s for 100,000 samples
+    in 500 groups. `mxfair.GroupScores` gives the figure from bins.
+
     References
     ----------
     Kallus and Zhou, "The Fairness of Risk Scores Beyond Classification: Bipartite Ranking and the xAUC Metric", NeurIPS
@@ -123,11 +128,16 @@ def abroca(
     Returns
     -------
     PairMetric
+        Without a noise floor.
 
     Notes
     -----
     The curves are joined by straight lines, as for the AUC, and integrated exactly, crossings included. The figure is
-    never negative, so that small samples of equally served groups have a positive one.
+    never negative, so that small samples of equally served groups have a positive one: of the largest, the mean by
+    chance is ``permutation_test(labels, scores, groups, abroca, within="label").floor``.
+
+    Each pair of groups is integrated by itself, so that time goes with samples times groups: about 47 s for 100,000
+    samples in 500 groups. `mxfair.GroupScores` gives the figure from bins.
 
     References
     ----------
@@ -174,8 +184,9 @@ def score_ks_distance(
     Returns
     -------
     PairMetric
-        With its noise floor, the mean distance under one continuous distribution:
-        :math:`\sqrt{\pi/2} \ln 2 \sqrt{1/n_a + 1/n_b}`. With weights n is :math:`(\sum w)^2 / \sum w^2`.
+        With its noise floor, the mean distance under one distribution, for a continuous one
+        :math:`\sqrt{\pi/2} \ln 2 \sqrt{1/n_a + 1/n_b}`. With weights n is :math:`(\sum w)^2 / \sum w^2`. With ties see
+        `mxfair.metric.ks_distance`.
 
     References
     ----------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from mxfair._validation import InputError, one_of
 from mxfair.confusion import GroupConfusion
 from mxfair.group_metric import GroupMetric
-from mxfair.rate import RATES, CompositeRate, Rate, class_index, rate_named
+from mxfair.rate import RATES, CompositeRate, Rate, class_index, each_against_rest, rate_named
 
 __all__ = [
     "accuracy",
@@ -36,8 +35,6 @@ __all__ = [
 ]
 
 AVERAGE = ("macro", "weighted", "worst")
-#: Rates of which a larger value is worse: their worst class has the largest one.
-_ERRORS = ("error_rate", "false_discovery_rate", "false_negative_rate", "false_omission_rate", "false_positive_rate")
 
 
 def rate_by_group(
@@ -78,33 +75,32 @@ def rate_of(
 
 def averaged(rate: Rate | CompositeRate, counts: np.ndarray, average: str) -> np.ndarray:
     """Return the average over the classes of a one-against-the-rest rate; NaN where one class lacks it."""
-    values = np.stack([rate.values(counts, place) for place in range(counts.shape[-1])], axis=-1)
+    values = rate.each(counts)
     if average == "macro":
         return values.mean(axis=-1)
     if average == "worst":
-        return values.max(axis=-1) if rate.name in _ERRORS else values.min(axis=-1)
+        return values.max(axis=-1) if rate.larger_is_worse else values.min(axis=-1)
     labelled = counts.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         return np.where(labelled > 0, values * labelled, 0).sum(axis=-1) / labelled.sum(axis=-1)
 
 
 def _averaged(rate: Rate | CompositeRate, table: GroupConfusion, average: str) -> GroupMetric:
-    tables = [rate(table, positive=place) for place in range(len(table.classes))]
-    values = averaged(rate, table.counts, average)
-    reasons = {
-        group: next((t.undefined[group] for t in tables if group in t.undefined), "undefined")
-        for group, value in zip(table.groups, values)
-        if np.isnan(value)
+    values, each = averaged(rate, table.counts, average), rate.each(table.counts)
+    lacking = {
+        group: int(np.isnan(of).argmax()) for group, of, value in zip(table.groups, each, values) if np.isnan(value)
     }
-    return replace(
-        tables[0],
-        name=f"{rate.name} ({average})",
-        values=values,
-        overall=float(averaged(rate, table.overall, average)),
-        support=np.min([t.support for t in tables], axis=0),
-        numerator=None,
-        reasons=reasons,
-    )
+    empty = dict(zip(table.groups, table.support == 0))
+    reasons = {
+        group: "no samples" if empty[group] else rate.needs(table.classes[place]) for group, place in lacking.items()
+    }
+    if isinstance(rate, Rate) and rate.versus_rest:
+        support = rate.parts(each_against_rest(table.counts), 1)[1].min(axis=-1)
+    else:
+        support = np.min([rate.parts(table.counts, place)[1] for place in range(len(table.classes))], axis=0)
+    overall = float(averaged(rate, table.overall, average))
+    name = f"{rate.name} ({average})"
+    return GroupMetric(name, table.groups, values, overall, table.known, support, reasons=reasons, attribute=table.name)
 
 
 _PARAMETERS = """

@@ -11,14 +11,13 @@ from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, one_of
 from mxfair.group_metric import GroupMetric
 from mxfair.metric._crossing import chosen_attributes, unknown_name
+from mxfair.rate import RATES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Subgroup", "SubgroupTable", "SubgroupViolation"]
 
-#: Rates of errors: a subgroup is worse off where they are high.
-_ERRORS = ("false_positive_rate", "false_negative_rate", "false_discovery_rate", "false_omission_rate", "error_rate")
 #: Why a subgroup that is everybody is not tested.
 ALONE = "nobody else to compare with"
 
@@ -135,7 +134,7 @@ class SubgroupTable:
             None where no subgroup was tested.
         """
         if direction is None:
-            direction = "highest" if self.rate in _ERRORS else "lowest"
+            direction = "highest" if self.rate in RATES and RATES[self.rate].larger_is_worse else "lowest"
         sign = {"lowest": -1, "highest": 1, "furthest": 0}[
             one_of(direction, ("lowest", "highest", "furthest"), "direction")
         ]

@@ -204,7 +204,8 @@ class GroupTable(Mapping[str, GroupMetric]):
         """
         import pandas as pd
 
-        frame = pd.concat([self.by_group, self.overall.to_frame().T])
+        label = with_overall(tuple(self.by_group.index))[0]
+        frame = pd.concat([self.by_group, self.overall.to_frame(label).T])
         frame.index.name = self.by_group.index.name
         return frame
 
@@ -220,6 +221,11 @@ class GroupTable(Mapping[str, GroupMetric]):
         return lying if _width(lying) <= max(room, _width(standing)) else standing
 
 
+def with_overall(groups: tuple[str, ...]) -> list[str]:
+    """Return the name of the row of all samples, which no group has, and those of the groups."""
+    return ["overall" if "overall" not in groups else "all samples", *groups]
+
+
 def _width(text: str) -> int:
     return max(map(len, text.splitlines()))
 
@@ -233,6 +239,8 @@ class ConditionalTable:
         A table for each level.
     support : mapping of str to float
         Number (or weight) of the samples of each level.
+    name : str, default="control"
+        Name of the control attribute.
 
     Examples
     --------
@@ -248,15 +256,17 @@ class ConditionalTable:
     Name: mean difference, dtype: float64
     """
 
-    def __init__(self, strata: Mapping[str, GroupTable], support: Mapping[str, float]) -> None:
-        self.strata, self.support = dict(strata), dict(support)
+    def __init__(
+        self, strata: Mapping[str, GroupTable], support: Mapping[str, float], *, name: str = "control"
+    ) -> None:
+        self.strata, self.support, self.name = dict(strata), dict(support), name
 
     @property
     def by_group(self) -> pd.DataFrame:
         """The figures: a row for each level of the control attribute and group."""
         import pandas as pd
 
-        return pd.concat({name: table.by_group for name, table in self.strata.items()}, names=["control"])
+        return pd.concat({name: table.by_group for name, table in self.strata.items()}, names=[self.name])
 
     @property
     def overall(self) -> pd.DataFrame:

@@ -13,9 +13,6 @@ from mxfair.residuals._moments import quotient
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Mean of the Kolmogorov distribution: E sup|B(u)| of a Brownian bridge, sqrt(pi / 2) ln 2.
-KS_FLOOR = float(np.sqrt(np.pi / 2) * np.log(2))
-
 
 class Histograms:
     """Predictions and errors of each group, counted in bins of equal width, with a bin for what lies beyond each end.

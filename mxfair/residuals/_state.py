@@ -13,6 +13,7 @@ from mxfair.groups import Groups
 from mxfair.residuals import _histogram
 from mxfair.residuals._histogram import Histograms, checked_range
 from mxfair.residuals._moments import REASONS, STATISTICS, WEIGHT, Moments, columns, finite
+from mxfair.scores._figures import kolmogorov_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ class GroupResiduals(GroupState):
     bins : int, default=1024
         Number of bins inside the range.
     known : array of bool, shape (n_groups,), optional
-        False for the group of samples whose sensitive attribute is missing. Default: all known.
+        False for the group of samples whose sensitive attribute is missing. Default: all but "unknown".
     name : str, default="group"
         Name of the sensitive attribute.
 
@@ -287,7 +288,7 @@ class GroupResiduals(GroupState):
             At most the exact distance, and less by at most the larger share of a group that one bin holds.
         """
         counts, _ = self._counted().of(of)
-        floor = _histogram.KS_FLOOR * _histogram.root_of_sizes(self.effective)
+        floor = kolmogorov_mean(counts.sum(axis=0)) * _histogram.root_of_sizes(self.effective)
         return PairMetric("ks_distance", self.groups, _histogram.ks(counts), self.known, self.support, floor)
 
     def wasserstein_distance(self, *, of: str = "predictions") -> PairMetric:

@@ -49,8 +49,11 @@ class GroupScores(GroupState):
         Range of the scores, both ends included.
     counts, sums : array of shape (n_groups, 2, bins), optional
         Counts and sums to start from, negatives first. Default: zeros.
+    squares : array of shape (n_groups, 2), optional
+        Sums of squared weights behind the counts, from which noise floors have effective numbers of samples. Default:
+        whole counts are taken for samples of weight 1; of others the floors are NaN.
     known : array of bool, shape (n_groups,), optional
-        False for the group of samples whose sensitive attribute is missing. Default: all known.
+        False for the group of samples whose sensitive attribute is missing. Default: all but "unknown".
     name : str, default="group"
         Name of the sensitive attribute.
 
@@ -83,6 +86,7 @@ class GroupScores(GroupState):
         high: float = 1.0,
         counts: Any | None = None,
         sums: Any | None = None,
+        squares: Any | None = None,
         known: Any | None = None,
         name: str = "group",
     ) -> None:
@@ -95,6 +99,7 @@ class GroupScores(GroupState):
         if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
             raise InputError(f"'low' must be below 'high', both finite; got {low} and {high}. Give the scores' range.")
         self.counts, self.sums = self._table(counts, "counts"), self._table(sums, "sums")
+        self.squares = self._squares(squares)
 
     def _table(self, values: Any | None, name: str) -> np.ndarray:
         shape = (len(self.groups), 2, self.bins)
@@ -102,6 +107,15 @@ class GroupScores(GroupState):
         if table.shape != shape:
             raise InputError(f"'{name}' must have shape (groups, 2, bins) = {shape}; got {table.shape}.")
         return table
+
+    def _squares(self, values: Any | None) -> np.ndarray:
+        if values is None:
+            whole = (self.counts == np.rint(self.counts)).all(axis=-1)
+            return np.where(whole, self.counts.sum(axis=-1), np.nan)
+        squares = np.array(values, dtype=float)
+        if squares.shape != self.counts.shape[:2]:
+            raise InputError(f"'squares' must have shape (groups, 2) = {self.counts.shape[:2]}; got {squares.shape}.")
+        return squares
 
     @classmethod
     def of(
@@ -187,7 +201,10 @@ class GroupScores(GroupState):
         scores = scores.astype(float, copy=False)
         places = np.ceil((scores - self.low) * (self.bins / (self.high - self.low)) - ROUNDING).astype(np.int64) - 1
         np.clip(places, 0, self.bins - 1, out=places)
-        places += (codes * 2 + hits) * self.bins
+        cells = codes * 2 + hits
+        squared = None if weight is None else weight**2
+        self.squares += np.bincount(cells, squared, minlength=self.squares.size).reshape(-1, 2)
+        places += cells * self.bins
         size, shape = self.counts.size, self.counts.shape
         self.counts += np.bincount(places, weight, minlength=size).reshape(shape)
         mass = scores if weight is None else scores * weight
@@ -263,11 +280,10 @@ class GroupScores(GroupState):
         Returns
         -------
         PairMetric
-            With its noise floor, which takes `support` for numbers of samples: it holds without weights.
+            With its noise floor, from the distribution of all groups and their effective numbers of samples.
         """
-        counts = self._given(given)
-        sizes = counts.sum(axis=-1)
-        floor = _figures.ks_floor(sizes[:, None], sizes)
+        counts, sizes = self._given(given), self._effective(given)
+        floor = _figures.ks_floor(counts.sum(axis=0), sizes[:, None], sizes)
         return self._pairs("ks_distance", counts, _figures.ks, floor=floor)
 
     def wasserstein(self, *, given: Any | None = None) -> PairMetric:
@@ -281,10 +297,11 @@ class GroupScores(GroupState):
         Returns
         -------
         PairMetric
-            In units of the score; with its noise floor, which holds without weights.
+            In units of the score; with its noise floor, from the distribution of both groups and their effective
+            numbers of samples.
         """
         counts, step = self._given(given), (self.high - self.low) / self.bins
-        sizes = counts.sum(axis=-1)
+        sizes = self._effective(given)
         pooled = counts[:, None, :] + counts
         floor = _figures.wasserstein_floor(pooled, sizes[:, None], sizes, step)
         return self._pairs("wasserstein_distance", counts, lambda a, b: _figures.wasserstein(a, b, step), floor)
@@ -376,6 +393,11 @@ class GroupScores(GroupState):
             "This table keeps all others of several classes together."
         )
 
+    def _effective(self, label: Any | None) -> np.ndarray:
+        """Return Kish's effective number of a label's samples, or of all, by group: (sum w)^2 / sum w^2."""
+        total, squares = self._given(label).sum(axis=-1), self._given(label, self.squares[..., None])[:, 0]
+        return np.where(total > 0, _figures._quotient(total**2, squares), 0.0)
+
     def _by_group(
         self, name: str, values: np.ndarray, overall: np.ndarray, *, needs: tuple[int, ...] = ()
     ) -> GroupMetric:
@@ -405,14 +427,10 @@ class GroupScores(GroupState):
                 "Tables that are added must have the same groups, classes and bins; got "
                 f"{self._meaning()} and {other._meaning()}. Give both the same when counting starts."
             )
-        return self._with(self.counts + other.counts, self.sums + other.sums, self.known & other.known)
-
-    def _with(self, counts: np.ndarray, sums: np.ndarray, known: np.ndarray) -> GroupScores:
-        """Return a table of the same meaning with copies of these contents."""
+        tables = {name: getattr(self, name) + getattr(other, name) for name in ("counts", "sums", "squares")}
+        known = self.known & other.known
         shape = {"positive": self.positive, "bins": self.bins, "low": self.low, "high": self.high}
-        return GroupScores(
-            self.groups, self.classes, **shape, counts=counts, sums=sums, known=known.copy(), name=self.name
-        )
+        return GroupScores(self.groups, self.classes, **shape, **tables, known=known, name=self.name)
 
     def _meaning(self) -> tuple[Any, ...]:
         return self.groups, self.classes.tolist(), self.positive, self.bins, self.low, self.high
@@ -426,7 +444,9 @@ class GroupScores(GroupState):
         """
         names = ("name", "positive", "bins", "low", "high")
         arrays = {name: getattr(self, name).tolist() for name in ("known", "classes", "counts", "sums")}
-        return {**{name: getattr(self, name) for name in names}, "groups": list(self.groups), **arrays}
+        squares = [[None if np.isnan(s) else s for s in row] for row in self.squares.tolist()]
+        plain = {name: getattr(self, name) for name in names}
+        return {**plain, "groups": list(self.groups), **arrays, "squares": squares}
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> GroupScores:

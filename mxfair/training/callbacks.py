@@ -259,3 +259,7 @@ class EarlyStopping(Callback):
         self._waited += 1
         if self._waited >= self.patience:
             self.stopped_epoch, state.stop = state.epoch, True
+
+    def __repr__(self) -> str:
+        end = "" if self.stopped_epoch is None else f", stopped after epoch {self.stopped_epoch}"
+        return f"EarlyStopping({self.mode} {self.monitor}, patience {self.patience}: best {self.best:.4g}{end})"

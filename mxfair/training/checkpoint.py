@@ -196,6 +196,12 @@ class Checkpoint(Callback):
         if self._restore:
             self.load(state.net)
 
+    def __repr__(self) -> str:
+        bound = f", {self.y} <= {self.max_gap:g}" if math.isfinite(self.max_gap) else ""
+        figures = [f"{name} {self.best[name]:.4g}" for name in (self.x, self.y)] if self.best else []
+        kept = ", ".join([f"epoch {self.best['epoch']}", *figures]) if self.best else "no epoch yet"
+        return f"Checkpoint({self.mode} {self.x}{bound}: {kept})"
+
 
 def _file(epoch: int) -> str:
     return f"epoch-{epoch:04d}.params"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from mxfair.groups import Groups
 from mxfair.training.callbacks import Callback, TrainingState
 
 __all__ = ["EvaluateGaps"]
+
+#: So many undefined rates are named in one warning.
+SHOWN = 6
 
 
 class EvaluateGaps(Callback):
@@ -52,7 +56,12 @@ class EvaluateGaps(Callback):
     Raises
     ------
     InputError
-        Before the first epoch, if the net cannot be evaluated on the samples.
+        If the dataset holds text; before the first epoch, if the net cannot be evaluated on the samples.
+
+    Warns
+    -----
+    UserWarning
+        Once for each rate and group, if the rate is undefined there, so that the group is left out of the gap.
 
     Notes
     -----
@@ -95,9 +104,11 @@ class EvaluateGaps(Callback):
             raise InputError("'criteria' must name at least one criterion; got none.")
         self.criteria = [c if positive is None else c.with_positive(positive) for c in chosen]
         self.name = name
+        _check_numbers(validation)
         self._dataset, self._labels, self._classes = validation, labels, classes
         self._groups = groups if groups is None or isinstance(groups, Groups) else Groups(groups)
         self._compare, self._reference, self._probability = compare, reference, probability
+        self._told: set[tuple[str, str]] = set()
 
     def table(self, net: Any, *, loss: Any = None) -> GroupConfusion:
         """Return the net's decisions on the validation split, counted.
@@ -139,11 +150,36 @@ class EvaluateGaps(Callback):
         dict of str to float
         """
         table = self.table(net, loss=loss)
+        self._tell_left_out(table)
+        return self._columns(table)
+
+    def _columns(self, table: GroupConfusion) -> dict[str, float]:
         gaps = [c.difference(table, compare=self._compare, reference=self._reference) for c in self.criteria]
         columns = {f"{self.name}_accuracy": float(np.trace(table.overall) / table.overall.sum())}
         columns[f"{self.name}_gap"] = gaps[0]
         columns.update({f"{self.name}_{criterion.name}": gap for criterion, gap in zip(self.criteria, gaps)})
         return columns
+
+    def _tell_left_out(self, table: GroupConfusion) -> None:
+        """Warn of groups that gaps leave out, since their rate is undefined; of each once."""
+        rates = {rate: metric for c in self.criteria for rate, metric in c.tables(table).items()}
+        new = {
+            (rate, group): reason
+            for rate, metric in rates.items()
+            for group, reason in metric.undefined.items()
+            if (rate, group) not in self._told and metric.known[metric.groups.index(group)]
+        }
+        if not new:
+            return
+        self._told |= set(new)
+        shown = [f"{rate} of {group} ({reason})" for (rate, group), reason in new.items()]
+        more = f", and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+        warnings.warn(
+            f"Undefined on the validation split, so that '{self.name}_gap' and its like leave the group out: "
+            f"{', '.join(shown[:SHOWN])}{more}. They say nothing about it; a larger split may.",
+            UserWarning,
+            stacklevel=3,
+        )
 
     def on_train_begin(self, state: TrainingState) -> None:
         """See `Callback.on_train_begin`.
@@ -152,7 +188,7 @@ class EvaluateGaps(Callback):
         ----------
         state : TrainingState
         """
-        self.evaluate(state.net, loss=state.loss)
+        self._columns(self.table(state.net, loss=state.loss))
 
     def on_epoch_end(self, state: TrainingState) -> None:
         """See `Callback.on_epoch_end`.
@@ -162,3 +198,17 @@ class EvaluateGaps(Callback):
         state : TrainingState
         """
         state.history.epochs[-1].update(self.evaluate(state.net, loss=state.loss))
+
+    def __repr__(self) -> str:
+        return f"EvaluateGaps({self.name}: {', '.join(criterion.name for criterion in self.criteria)})"
+
+
+def _check_numbers(dataset: Any) -> None:
+    """Raise where samples hold what Gluon cannot make NDArrays of; it would say KeyError."""
+    first = dataset[0] if hasattr(dataset, "__len__") and len(dataset) else ()
+    for place, item in enumerate(first if isinstance(first, (tuple, list)) else ()):
+        if item is None or isinstance(item, (str, bytes)):
+            raise InputError(
+                f"'validation' must hold numbers, since Gluon makes NDArrays of them; got {item!s} as item {place} of "
+                "a sample. Leave text out of the dataset and pass it beside it: groups=, labels=."
+            )

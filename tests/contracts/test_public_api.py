@@ -33,6 +33,7 @@ NOT_PUBLIC = {
     "mxfair.metric.intervals.intervals_of": "shared by the modules of the package",
     "mxfair.metric.rates.averaged": "shared by the modules of the package",
     "mxfair.metric.rates.rate_of": "shared by the modules of the package",
+    "mxfair.metric.table.with_overall": "shared by the modules of the package",
     "mxfair.rate.Mask": "an alias in annotations",
     "mxfair.rate.against_rest": "shared by the modules of the package",
     "mxfair.rate.class_index": "shared by the modules of the package",

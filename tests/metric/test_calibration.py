@@ -9,7 +9,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from mxfair._validation import InputError
-from mxfair.metric import calibration, recalibration
+from mxfair.metric import calibration, confidence_intervals, recalibration
 from mxfair.metric.calibration import (
     balance_negative_class,
     balance_positive_class,
@@ -236,3 +236,16 @@ def test_bad_options_are_refused(options, message):
 def test_every_public_name_is_tested_here():
     """The lists of names of the two modules are those imported above."""
     assert {*calibration.__all__, *recalibration.__all__} <= set(globals())
+
+
+def test_the_expected_calibration_error_has_no_bootstrap_interval():
+    """It is biased upwards in every resample, so that an interval would miss the truth where scores are calibrated."""
+    rng = np.random.default_rng(0)
+    scores = rng.random(400)
+    labels = (rng.random(400) < scores).astype(int)
+    name = "expected_calibration_error"
+    given = labels, (scores > 0.5).astype(int), np.arange(400) % 2
+    table = confidence_intervals(*given, metrics=name, criteria=[], scores=scores, n_resamples=50, seed=0)
+    assert not table["value"].isna().any()
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert table["note"].all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -152,6 +154,54 @@ def test_the_floor_is_the_mean_under_equality(function, shape):
     values, floors = np.array([d.max() for d in found]), np.array([d.floor[0, 1] for d in found])
     expected = np.sqrt((values**2).mean()) if function == "order 2" else values.mean()
     assert floors.mean() == pytest.approx(expected, rel=0.15)
+
+
+SHAPES = {
+    "rare 1": lambda rng, n: rng.random(n) < 0.05,
+    "0/1": lambda rng, n: rng.random(n) < 0.4,
+    "rounded": lambda rng, n: np.round(rng.random(n), 1),
+    "skewed": lambda rng, n: rng.poisson(2, n),
+    "half are 0": lambda rng, n: np.maximum(rng.normal(size=n), 0),
+    "80 values": lambda rng, n: rng.integers(0, 80, n),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("function", [ks_distance, statistical_parity_auc])
+def test_the_floor_holds_for_ties(function, shape, weighted):
+    """Decisions, rounded predictions, counts and mixtures: the floor is the mean under equality, weights or not."""
+    rng = np.random.default_rng(0)
+    groups = Groups([0] * 300 + [1] * 700)
+    found = []
+    for _ in range(120):
+        weight = rng.integers(1, 5, 1000) if weighted else None
+        found.append(function(SHAPES[shape](rng, 1000), groups, sample_weight=weight))
+    floor = np.mean([d.floor[0, 1] for d in found])
+    assert floor == pytest.approx(np.mean([d.max() for d in found]), rel=0.15)
+
+
+def test_the_cramer_von_mises_floor_is_exact_for_ties():
+    """It is the mean over all ways to split the pooled sample."""
+    preds = np.array([0, 0, 1, 1, 1, 2, 5])
+    splits = [np.isin(np.arange(7), list(rows)).astype(int) for rows in combinations(range(7), 3)]
+    found = [cramer_von_mises_distance(preds, codes) for codes in splits]
+    assert np.mean([d.max() for d in found]) == pytest.approx(found[0].floor[0, 1])
+
+
+@everyone
+def test_equal_predictions_have_a_floor_of_zero(function):
+    """One value leaves nothing to chance."""
+    np.testing.assert_array_equal(function([3.0] * 9, list("abc") * 3).floor, 0)
+
+
+def test_the_ks_floor_joins_up_where_ties_are_few():
+    """A single tie, and values that few share, leave the floor of continuous predictions within 5 %."""
+    groups = np.arange(4000) % 2
+    continuous = ks_distance(np.arange(4000), groups).floor[0, 1]
+    for distinct in (3999, 1000, 500, 400):
+        preds = np.minimum(np.arange(4000) * distinct // 3999, distinct)
+        assert ks_distance(preds, groups).floor[0, 1] == pytest.approx(continuous, rel=0.05)
 
 
 def test_the_floor_of_order_two_holds_for_ties():

@@ -1,8 +1,9 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 import time
-import warnings
 
 import mxnet as mx
 import numpy as np
@@ -13,6 +14,7 @@ from mxfair._validation import InputError, InputTypeError
 from mxfair.criterion import ALL_CRITERIA
 from mxfair.metric import _device_counts
 from mxfair.metric.eval_metric import FairnessMetric, GroupEvalMetric, WorstGroupMetric
+from mxfair.rate import RATES
 
 nd = mx.nd
 
@@ -141,7 +143,21 @@ class TestFigures:
         labels, preds, groups = sample
         accuracies = [(labels == preds)[groups == g].mean() for g in range(3)]
         assert counted(WorstGroupMetric("accuracy", 3), *sample) == pytest.approx(min(accuracies))
-        assert counted(WorstGroupMetric("error_rate", 3, worst="max"), *sample) == pytest.approx(1 - min(accuracies))
+        assert counted(WorstGroupMetric("error_rate", 3, worst="min"), *sample) == pytest.approx(1 - max(accuracies))
+
+    @pytest.mark.parametrize("rate", [rate for rate in RATES if rate.startswith("false_") or rate == "error_rate"])
+    def test_the_worst_group_of_an_error_rate_has_the_largest(self, sample, rate):
+        """Without worst= the largest false positive rate is the worst, not the smallest."""
+        values = RATES[rate](GroupConfusion.of(*sample)).values
+        assert min(values) < max(values)
+        assert counted(WorstGroupMetric(rate, 3), *sample) == pytest.approx(max(values))
+
+    @pytest.mark.parametrize("rate", ["true_positive_rate", "positive_predictive_value", "selection_rate", "f1_score"])
+    def test_the_worst_group_of_any_other_rate_has_the_smallest(self, sample, rate):
+        """Without worst= the smallest is the worst."""
+        values = RATES[rate](GroupConfusion.of(*sample)).values
+        assert min(values) < max(values)
+        assert counted(WorstGroupMetric(rate, 3), *sample) == pytest.approx(min(values))
 
     def test_a_criterion_and_a_metric_of_ones_own(self, sample):
         """A Criterion object, and a subclass with its own value, use the same counts."""
@@ -287,6 +303,15 @@ class TestAsAnEvalMetric:
         assert metric.name == name
         assert counted(metric, *sample) == ALL_CRITERIA[name].difference(GroupConfusion.of(*sample))
 
+    @pytest.mark.slow
+    def test_create_knows_the_criteria_from_the_import_on(self):
+        """In a fresh interpreter `from mxfair.metric import FairnessMetric` is all that it takes."""
+        code = (
+            "from mxfair.metric import FairnessMetric; import mxnet as mx; "
+            "assert type(mx.metric.create('equalized_odds', groups=2)) is FairnessMetric"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
     def test_create_knows_the_worst_group(self):
         """mx.metric.create("worst_group", rate)."""
         assert mx.metric.create("worst_group", "true_positive_rate", groups=4).name == "worst-group true_positive_rate"
@@ -295,7 +320,7 @@ class TestAsAnEvalMetric:
         "metric",
         [
             FairnessMetric("equalized_odds", ["a", "b", "c"], compare="to_reference", reference="c", name="mine"),
-            WorstGroupMetric("accuracy", Groups(["x", "y", "z", None]), [0, 1], threshold=0.5),
+            WorstGroupMetric("error_rate", Groups(["x", "y", "z", None]), [0, 1], threshold=0.5),
             mx.metric.create("demographic_parity", groups=3),
         ],
         ids=["criterion", "rate", "by name"],
@@ -381,7 +406,7 @@ BAD_ARGUMENTS = {
     "positive": ({"positive": 5}, "'positive' must be one of the classes"),
     "threshold": ({"threshold": "half"}, "'threshold' must be a number"),
     "compare": ({"compare": "max"}, "'compare' must be one of"),
-    "reference": ({"reference": "0"}, "must be given together"),
+    "reference": ({"reference": "0", "compare": "to_overall"}, "must be given together"),
     "reference group": ({"compare": "to_reference", "reference": "x"}, "'reference' must be one of 0, 1"),
 }
 
@@ -425,22 +450,77 @@ class TestErrors:
         with pytest.raises(InputTypeError, match=r"update\(labels, preds, groups\).*FairnessHandler"):
             FairnessMetric().update([ONES], [ONES])
 
-    def test_scores_that_look_like_probabilities_warn_once(self):
-        """Compared with 0 they would all mean the second class."""
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    @pytest.mark.parametrize("shape", [(4,), (4, 1)])
+    def test_probabilities_without_a_threshold_are_refused(self, dtype, shape):
+        """Compared with 0 they would all mean the second class, and every gap would be 0."""
         metric = FairnessMetric()
-        metric.update(ONES, nd.array([0.2, 0.9, 0.1, 1.0]), nd.array([0, 0, 1, 1]))
-        with pytest.warns(UserWarning, match=r"between 0 and 1.*threshold=0\.5"):
-            metric.get()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        metric.update(ONES, nd.array([0.2, 0.9, 0, 1], dtype=dtype).reshape(shape), nd.array([0, 0, 1, 1]))
+        for read in (metric.get, lambda: metric.table, metric.get):
+            with pytest.raises(
+                InputError, match=r"between 0 and 1.*threshold=0\.5 for probabilities, threshold=0 for raw"
+            ):
+                read()
+
+    @pytest.mark.parametrize("classes", [[0, 1], [-1, 1]])
+    def test_they_are_refused_for_each_metric(self, classes):
+        """A worst group's rate and classes -1 and 1 as well."""
+        metric = WorstGroupMetric("selection_rate", 2, classes)
+        metric.update(ONES, nd.array([0.2, 0.9, 0.4, 0.1]), nd.array([0, 0, 1, 1]))
+        with pytest.raises(InputError, match="between 0 and 1"):
             metric.get()
 
-    @pytest.mark.parametrize("preds", [[0, 1, 1, 0], [0.5, -0.1, 0.2, 1], [0.5, 1.5, 0, 0]])
-    @pytest.mark.parametrize("threshold", [None, 0.0])
-    def test_decisions_and_raw_scores_do_not_warn(self, preds, threshold):
-        """0 and 1 are decisions; a score outside 0 to 1 is no probability; a given threshold is meant."""
-        metric = FairnessMetric(threshold=threshold)
-        metric.update(ONES, nd.array(preds), nd.array([0, 0, 1, 1]))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+    @pytest.mark.parametrize(
+        ("value", "dtype"), [(1 - 2.0**-24, "float32"), (1 - 2.0**-53, "float64"), (1.2e-38, "float32")]
+    )
+    def test_saturated_probabilities_are_refused(self, value, dtype):
+        """One value a hair above 0 or below 1 is no decision."""
+        metric = FairnessMetric()
+        metric.update(ONES, nd.array(np.array([value, 0, 1, 1], dtype), dtype=dtype), nd.array([0, 0, 1, 1]))
+        with pytest.raises(InputError, match="between 0 and 1"):
             metric.get()
+
+    def test_weighted_probabilities_are_refused(self, rng):
+        """Weighted sums, which are not exact, hide none; and weighted decisions are no probabilities."""
+        for scores, refused in ((rng.random(500), True), (rng.integers(0, 2, 500).astype(float), False)):
+            metric = FairnessMetric("demographic_parity")
+            for _ in range(20):
+                metric.update(
+                    nd.ones(500), nd.array(scores), nd.arange(500) % 2, sample_weight=nd.array(rng.random(500))
+                )
+            if refused:
+                with pytest.raises(InputError, match="between 0 and 1"):
+                    metric.get()
+            else:
+                assert 0 <= metric.get()[1] < 1
+
+    def test_all_batches_and_devices_are_looked_at_together(self):
+        """Raw scores of which one device's part happens to lie between 0 and 1 are raw scores."""
+        metric, group = FairnessMetric("demographic_parity"), nd.array([0, 1])
+        metric.update(nd.ones(2), nd.array([0.2, 0.7]), group)
+        with pytest.raises(InputError, match="between 0 and 1"):
+            metric.get()
+        metric.update(nd.ones(2), nd.array([-3, 2], ctx=mx.cpu(1)), group)
+        assert metric.get()[1] == 0.5
+
+    def test_a_reset_forgets_the_probabilities(self):
+        """The next epoch's decisions are read again."""
+        metric = FairnessMetric("demographic_parity")
+        metric.update(ONES, nd.array([0.2, 0.9, 0.4, 0.1]), nd.array([0, 0, 1, 1]))
+        metric.reset()
+        metric.update(ONES, nd.array([1, 1, 0, 0]), nd.array([0, 0, 1, 1]))
+        assert metric.get()[1] == 1.0
+
+    @pytest.mark.parametrize("preds", [[0, 1, 1, 0], [1, 1, 1, 1], [0.5, -0.1, 0.2, 1], [0.5, 1.5, 0, 0]])
+    def test_decisions_and_raw_scores_are_read(self, preds):
+        """0 and 1 are decisions; a score outside 0 to 1 is no probability."""
+        metric = FairnessMetric("demographic_parity")
+        metric.update(ONES, nd.array(preds), nd.array([0, 0, 1, 1]))
+        rates = (np.array(preds) > 0).reshape(2, 2).mean(axis=1)
+        assert metric.get()[1] == abs(rates[0] - rates[1])
+
+    def test_a_threshold_that_was_given_is_meant(self):
+        """threshold=0 says that scores between 0 and 1 are raw scores."""
+        metric = FairnessMetric("demographic_parity", threshold=0)
+        metric.update(ONES, nd.array([0.2, 0.9, 0, 0.1]), nd.array([0, 0, 1, 1]))
+        assert metric.get()[1] == 0.5

@@ -464,3 +464,16 @@ def test_criteria_of_a_regression_are_refused():
     labels = RNG.normal(size=N)
     with pytest.raises(InputError, match="'criteria' must be left out for regression"):
         intervals(labels=labels, preds=labels, criteria="equalized_odds")
+
+
+def test_the_calibration_error_has_no_interval_and_says_why():
+    """It is biased upwards, in resamples once more: their percentiles would miss the truth."""
+    rng = np.random.default_rng(0)
+    scores = rng.random(400)
+    labels, groups = (rng.random(400) < scores).astype(int), rng.integers(0, 2, 400)
+    table = metric.confidence_intervals(
+        labels, labels, groups, scores=scores, metrics="expected_calibration_error", seed=0, n_resamples=50
+    )
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert (table["note"] == "biased upwards: no interval").all()
+    assert table["value"].notna().all()

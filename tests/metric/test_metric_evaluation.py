@@ -473,7 +473,7 @@ def test_reports_equal_scikit_learns(seed, weighted):
 def test_reports_show_what_is_undefined():
     """Where scikit-learn puts 0 for a class that a group lacks, ours is NaN; its support is 0."""
     report = metric.classification_report([1, 0, 0], [1, 0, 0], list("aab"))
-    row = report.loc[("b", "1")]
+    row = report.loc[("b", 1)]
     assert row[["precision", "recall", "f1_score"]].isna().all()
     assert row["support"] == 0
     assert np.isnan(report.loc[("b", "macro avg"), "recall"])

@@ -351,3 +351,12 @@ def test_no_side_named_wrongly():
     labels, preds, frame = case(n=100)
     with pytest.raises(InputError, match="lowest"):
         worst_subgroup(labels, preds, frame, direction="low")
+
+
+def test_several_classes_need_the_positive_one():
+    """Of three classes none is positive by itself."""
+    labels, preds = np.arange(90) % 3, np.arange(90) % 3
+    with pytest.raises(InputError, match="'positive' must be given"):
+        worst_subgroup(labels, preds, {"x": np.arange(90) % 2})
+    table = subgroups(labels, preds, {"x": np.arange(90) % 2}, positive=1, metric="true_positive_rate", min_support=5)
+    assert [row.value for row in table.rows] == [1, 1]

@@ -57,6 +57,16 @@ class TestBest:
         assert checkpoint.best["epoch"] == epoch
         assert checkpoint.epochs == [epoch]
 
+    def test_its_repr(self, train):
+        """It says what is kept: by which rule, and which epoch."""
+        checkpoint = Checkpoint(0.1)
+        assert repr(checkpoint) == "Checkpoint(max val_accuracy, val_gap <= 0.1: no epoch yet)"
+        train(checkpoint)
+        assert (
+            repr(checkpoint) == "Checkpoint(max val_accuracy, val_gap <= 0.1: epoch 3, val_accuracy 0.7, val_gap 0.05)"
+        )
+        assert repr(Checkpoint()) == "Checkpoint(max val_accuracy: no epoch yet)"
+
     @pytest.mark.parametrize("hybridize", [True, False])
     def test_restore_puts_back_every_bit(self, train, values_of, hybridize):
         """After training the net has the best epoch's parameters, running means of BatchNorm included."""

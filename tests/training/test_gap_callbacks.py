@@ -1,5 +1,6 @@
 import json
 import math
+import warnings
 
 import mxnet as mx
 import numpy as np
@@ -168,6 +169,63 @@ class TestEvaluateGaps:
         with pytest.raises(error, match=message):
             EvaluateGaps(*arguments)
 
+    @pytest.fixture
+    def lacking(self, toy):
+        """Return a validation split whose group c has no sample with label 1, and one sample without a group."""
+        data, labels, groups = (array[64:] for array in toy)
+        names = np.where(groups == 1, "b", "a").astype(object)
+        names[:6], names[6] = "c", None
+        labels = np.where(names == "c", 0, labels).astype("float32")
+        return EvaluateGaps(
+            gluon.data.ArrayDataset(data, labels), ["equalized_odds", "equal_opportunity"], groups=names
+        )
+
+    def test_a_group_without_a_rate_is_told_once(self, setup, lacking):
+        """The rate and the group are named, the pass before the first epoch and later epochs are silent."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            _, history = setup([lacking], epochs=3)
+        told = [str(w.message) for w in caught if "Undefined on the validation split" in str(w.message)]
+        assert len(told) == 1
+        assert "true_positive_rate of c (no samples with label 1). " in told[0]
+        assert len(history) == 3
+
+    def test_a_warning_leaves_the_figures_as_they_are(self, make_net, lacking):
+        """The gap is that of the other groups."""
+        net = make_net()
+        with pytest.warns(UserWarning, match="leave the group out: true_positive_rate of c"):
+            columns = lacking.evaluate(net)
+        rates = CRITERIA["equal_opportunity"].tables(lacking.table(net))["true_positive_rate"]
+        assert columns["val_equal_opportunity"] == abs(rates["a"] - rates["b"])
+
+    @pytest.mark.filterwarnings("error::UserWarning")
+    def test_where_all_rates_are_defined_nothing_is_said(self, make_net, toy):
+        """Samples without a group are no group."""
+        data, labels, groups = (array[64:] for array in toy)
+        names = [None, *groups[1:].tolist()]
+        EvaluateGaps(gluon.data.ArrayDataset(data, labels), groups=names).evaluate(make_net())
+
+    def test_many_groups_without_a_rate_are_not_all_listed(self, make_net, toy):
+        """The warning stays readable."""
+        names = [f"g{place:02d}" for place in range(96)]
+        dataset = gluon.data.ArrayDataset(toy[0], np.zeros(96, "float32"))
+        with pytest.warns(UserWarning, match=r"g05 \(no samples with label 1\), and 90 more\. They say nothing"):
+            EvaluateGaps(dataset, "equal_opportunity", groups=names).evaluate(make_net())
+
+    @pytest.mark.parametrize("kind", [np.array, list, lambda z: np.array(z, object), lambda z: np.array(z, "S")])
+    def test_text_in_the_dataset(self, toy, kind):
+        """Gluon cannot batch it: an error when it is made, also beside groups=, says where text goes."""
+        names = np.where(toy[2] == 1, "m", "f").tolist()
+        dataset = gluon.data.ArrayDataset(toy[0], toy[1], kind(names))
+        for options in ({}, {"groups": names}):
+            with pytest.raises(InputError, match=r"'validation' must hold numbers.*as item 2 of a sample.*groups="):
+                EvaluateGaps(dataset, **options)
+
+    def test_its_repr(self, validation):
+        """It names the columns' prefix and the criteria."""
+        gaps = EvaluateGaps(validation, ["equalized_odds", "accuracy_parity"], name="dev")
+        assert repr(gaps) == "EvaluateGaps(dev: equalized_odds, accuracy_parity)"
+
     def test_groups_are_encoded_once(self, make_net, toy, monkeypatch):
         """Later epochs use the codes of the first."""
         gaps = EvaluateGaps(gluon.data.ArrayDataset(*[array[64:] for array in toy]))
@@ -212,6 +270,13 @@ class TestEarlyStopping:
         stopping = EarlyStopping(**options)
         assert run(stopping, values) == epochs
         assert stopping.stopped_epoch == (epochs - 1 if epochs < len(values) else None)
+
+    def test_its_repr(self):
+        """It says what it waits for, and when it stopped."""
+        stopping = EarlyStopping(patience=1)
+        assert repr(stopping) == "EarlyStopping(min val_gap, patience 1: best nan)"
+        run(stopping, [0.125, 0.25])
+        assert repr(stopping) == "EarlyStopping(min val_gap, patience 1: best 0.125, stopped after epoch 1)"
 
     def test_a_second_training_starts_anew(self):
         """What the first training saw is forgotten."""
