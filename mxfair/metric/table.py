@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -213,11 +212,13 @@ class GroupTable(Mapping[str, GroupMetric]):
         return self.to_frame().to_html(float_format="{:.3f}".format, na_rep="undefined")
 
     def __repr__(self) -> str:
+        import pandas as pd
+
         lying, standing = (
             frame.to_string(float_format="{:.3f}".format, na_rep="undefined")
             for frame in (self.to_frame(), self.to_frame().T)
         )
-        room = shutil.get_terminal_size().columns
+        room = pd.get_option("display.width") or 80
         return lying if _width(lying) <= max(room, _width(standing)) else standing
 
 

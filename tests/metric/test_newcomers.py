@@ -92,13 +92,13 @@ def test_the_control_attribute_keeps_its_name():
     assert table.by_group.index.names[0] == "job"
 
 
-def test_a_wide_table_is_shown_standing(monkeypatch):
-    """Where the figures do not fit beside each other, each has a row."""
+def test_a_wide_table_is_shown_standing():
+    """Where the figures do not fit beside each other in the width that pandas prints in, each has a row."""
     table = metric.evaluate(LABELS, PREDS, GROUPS)
-    monkeypatch.setenv("COLUMNS", "60")
-    assert repr(table).splitlines()[1].startswith("accuracy")
-    monkeypatch.setenv("COLUMNS", "400")
-    assert "accuracy" in repr(table).splitlines()[0]
+    with pd.option_context("display.width", 60):
+        assert repr(table).splitlines()[1].startswith("accuracy")
+    with pd.option_context("display.width", 400):
+        assert "accuracy" in repr(table).splitlines()[0]
 
 
 def test_a_value_is_found_by_the_groups_name():
