@@ -9,6 +9,8 @@ import inspect
 import warnings
 from typing import Any, Callable
 
+import numpy as np
+
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import ALL_CRITERIA, Criterion, criterion_named
 from mxfair.metric._convention import Comparison, comparison
@@ -40,6 +42,9 @@ __all__ = [
     "treatment_equality_difference",
     "treatment_equality_ratio",
 ]
+
+#: So many of the figures that a number does not cover are named in a warning.
+SHOWN = 5
 
 _PARAMETERS = """
     Parameters
@@ -151,18 +156,26 @@ def _figure(
 
 def _tell_undefined(chosen: Comparison, table: GroupConfusion) -> None:
     """Warn of groups that a gap does not cover: a number alone cannot say so."""
-    told = [
-        f"{name} of {group} ({why})"
-        for name, rates in chosen.criterion.tables(table).items()
-        for group, why in rates.undefined.items()
-        if rates.known[table.groups.index(group)]
-    ]
+    pairs, told, count = chosen.criterion.rate_classes(table.classes), [], 0
+    several = len(pairs) > len(chosen.criterion.rates)
+    each = {rate: rate.each(table.counts) for rate in chosen.criterion.rates if several and rate.per_class}
+    for rate, place in pairs:
+        values = each[rate][:, place] if rate in each else rate.values(table.counts, place)
+        lost = np.flatnonzero(np.isnan(values) & table.known)
+        count += len(lost)
+        if len(lost) and len(told) < SHOWN:
+            name, why = (
+                f"{rate.name}[{table.classes[place]}]" if rate in each else rate.name,
+                rate(table, positive=place),
+            )
+            told += [f"{name} of {group} ({why.undefined[group]})" for group in np.array(table.groups)[lost]]
     if table.known.sum() < 2:
-        told.append(f"everything: there are fewer than two known groups ({', '.join(table.groups)})")
+        told.insert(0, f"everything: there are fewer than two known groups ({', '.join(table.groups)})")
+        count += 1
     if told:
-        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+        more = f" and {count - SHOWN} more" if count > SHOWN else ""
         warnings.warn(
-            f"{chosen.criterion.name} leaves out what is undefined: {', '.join(told[:5])}{more}.",
+            f"{chosen.criterion.name} leaves out what is undefined: {', '.join(told[:SHOWN])}{more}.",
             UserWarning,
             stacklevel=outside(),
         )
