@@ -156,7 +156,8 @@ def _figure(
 
 def _tell_undefined(chosen: Comparison, table: GroupConfusion) -> None:
     """Warn of groups that a gap does not cover: a number alone cannot say so."""
-    pairs, told, count = chosen.criterion.rate_classes(table.classes), [], 0
+    pairs, count = chosen.criterion.rate_classes(table.classes), 0
+    told: list[str] = []
     several = len(pairs) > len(chosen.criterion.rates)
     each = {rate: rate.each(table.counts) for rate in chosen.criterion.rates if several and rate.per_class}
     for rate, place in pairs:
@@ -164,11 +165,9 @@ def _tell_undefined(chosen: Comparison, table: GroupConfusion) -> None:
         lost = np.flatnonzero(np.isnan(values) & table.known)
         count += len(lost)
         if len(lost) and len(told) < SHOWN:
-            name, why = (
-                f"{rate.name}[{table.classes[place]}]" if rate in each else rate.name,
-                rate(table, positive=place),
-            )
-            told += [f"{name} of {group} ({why.undefined[group]})" for group in np.array(table.groups)[lost]]
+            name = f"{rate.name}[{table.classes[place]}]" if rate in each else rate.name
+            reasons = rate(table, positive=place).undefined
+            told += [f"{name} of {table.groups[group]} ({reasons[table.groups[group]]})" for group in lost]
     if table.known.sum() < 2:
         told.insert(0, f"everything: there are fewer than two known groups ({', '.join(table.groups)})")
         count += 1
