@@ -13,7 +13,18 @@ from mxfair._validation import InputError, labels_vector, same_length, to_numpy
 
 mx: Any = _compat.import_mxnet()
 
-__all__ = ["Scored", "arrays_of", "context_of", "decisions", "forward", "rows_per_chunk", "score", "scores"]
+__all__ = [
+    "Scored",
+    "arrays_of",
+    "context_of",
+    "decision_places",
+    "decisions",
+    "forward",
+    "loader_of",
+    "rows_per_chunk",
+    "score",
+    "scores",
+]
 
 #: A pass in pieces of this many rows is faster than one piece, and its memory does not grow with the data.
 CHUNK_ROWS = 16_384
@@ -44,7 +55,8 @@ def forward(net: Any, data: Any, *, chunk: int | None = None) -> Iterator[Any]:
     """Yield the net's outputs for an array or a dataset, piece by piece and in order.
 
     The pass is made in predict mode and records no gradients, whatever scope it is called in; the mode is restored
-    after each piece. `data` is an array, or a Gluon dataset whose samples are the data or tuples that begin with it.
+    after each piece. `data` is an array, or a Gluon dataset whose samples are the data or tuples that begin with it, or
+    a loader of such a dataset that keeps its order.
     """
     ctx = context_of(net)
     for part in _parts(data, chunk):
@@ -62,11 +74,15 @@ def _parts(data: Any, chunk: int | None) -> Iterator[Any]:
             part = data[start : start + size]
             yield mx.nd.array(part, dtype=part.dtype) if isinstance(part, np.ndarray) else part
         return
-    sample = data[0]
-    first = sample[0] if isinstance(sample, (tuple, list)) else sample
-    size = chunk or min(256, rows_per_chunk((1, *np.shape(first))))
-    for batch in mx.gluon.data.DataLoader(data, size):
+    for batch in data if isinstance(data, mx.gluon.data.DataLoader) else loader_of(data, chunk):
         yield batch[0] if isinstance(batch, (tuple, list)) else batch
+
+
+def loader_of(dataset: Any, chunk: int | None = None, **kwargs: Any) -> Any:
+    """Return a loader of a dataset in its order, in pieces that suit the size of its samples."""
+    sample = dataset[0]
+    first = sample[0] if isinstance(sample, (tuple, list)) else sample
+    return mx.gluon.data.DataLoader(dataset, chunk or min(256, rows_per_chunk((1, *np.shape(first)))), **kwargs)
 
 
 def is_probability(loss: Any) -> bool:
@@ -75,7 +91,15 @@ def is_probability(loss: Any) -> bool:
 
 
 def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = False) -> np.ndarray:
-    """Return the class that each output stands for.
+    """Return the class that each output stands for; see `decision_places`."""
+    places, values = decision_places(output, classes, probability=probability)
+    return values[places]
+
+
+def decision_places(
+    output: np.ndarray, classes: np.ndarray, *, probability: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the class that each output stands for, as a place among the values that decisions may take.
 
     One output per sample is a binary score: above 0 (or above .5, for probabilities) it means the last class. Several
     outputs are one score per class, as Gluon's SoftmaxCrossEntropyLoss has them: the largest wins.
@@ -89,7 +113,7 @@ def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = Fa
                 f"A net with one output decides between two classes; the labels have {len(classes)}. "
                 "Give the net one output per class."
             )
-        return classes[(output.reshape(-1) > (0.5 if probability else 0.0)).astype(np.int64)]
+        return (output.reshape(-1) > (0.5 if probability else 0.0)).astype(np.int64), classes
     if output.ndim != 2:
         raise InputError(f"'net' must return one score per sample or per class; got shape {output.shape}.")
     codes = classes.astype(np.int64) if classes.dtype.kind in "biuf" else np.array([-1])
@@ -99,7 +123,7 @@ def decisions(output: np.ndarray, classes: np.ndarray, *, probability: bool = Fa
             f"A net with {width} outputs needs the labels 0 to {width - 1}, as Gluon's losses do; got {shown}. "
             "Encode the labels: numpy.unique(labels, return_inverse=True)[1]."
         )
-    return output.argmax(axis=1)
+    return output.argmax(axis=1), np.arange(width)
 
 
 def scores(output: np.ndarray, *, probability: bool = False) -> np.ndarray:

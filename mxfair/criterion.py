@@ -13,7 +13,7 @@ from mxfair.confusion import GroupConfusion
 from mxfair.group_metric import Gap, GroupMetric
 from mxfair.rate import CompositeRate, Rate, class_index, rate_named
 
-__all__ = ["ALL_CRITERIA", "CRITERIA", "Criterion", "criterion_named"]
+__all__ = ["ALL_CRITERIA", "CRITERIA", "Criterion", "LossCriterion", "criterion_named"]
 
 
 class Criterion:
@@ -224,6 +224,81 @@ class Criterion:
         return f"Criterion({self.name}: {', '.join(rate.name for rate in self.rates)})"
 
 
+class LossCriterion(Criterion):
+    """The mean loss of each group should be equal, or the largest small: a criterion of losses, not of decisions.
+
+    Batch selection takes it; reports and metrics of decisions do not.
+
+    Parameters
+    ----------
+    name : str, default="bounded_group_loss"
+        Name in tables.
+
+    References
+    ----------
+    Agarwal, Dudik and Wu, "Fair Regression: Quantitative Definitions and Reduction-Based Algorithms", ICML 2019,
+    definition 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LossCriterion().loss_difference(np.array([[0.5, 0.2]]), np.array([[10, 30]]))
+    0.3
+    """
+
+    def __init__(self, name: str = "bounded_group_loss") -> None:
+        if not isinstance(name, str):
+            raise InputTypeError(f"'name' must be text; got {name!r}.")
+        self.name, self.rates, self.agg, self.positive = name, (), "max", None
+
+    def with_positive(self, positive: Any) -> Criterion:
+        """Return the criterion itself: no class counts as positive in it.
+
+        Parameters
+        ----------
+        positive : label value
+
+        Returns
+        -------
+        Criterion
+        """
+        return self
+
+    def tables(self, table: GroupConfusion) -> dict[str, GroupMetric]:
+        """Raise, since decisions have no losses.
+
+        Parameters
+        ----------
+        table : GroupConfusion
+
+        Returns
+        -------
+        dict of str to GroupMetric
+            Never.
+        """
+        raise InputError(
+            f"{self.name} must be measured by losses; got decisions. Use mxfair.metric.bounded_group_loss."
+        )
+
+    def loss_difference(self, loss: np.ndarray, counts: np.ndarray) -> float:
+        """Return the largest minus the smallest mean loss of a group: 0 is parity.
+
+        Parameters
+        ----------
+        loss : ndarray of shape (n_labels, n_groups)
+            Mean loss of each cell; NaN where it has no samples.
+        counts : ndarray of shape (n_labels, n_groups)
+            Samples of each cell.
+
+        Returns
+        -------
+        float
+        """
+        total = counts.sum(axis=0)
+        by_group = np.nansum(np.where(counts > 0, loss, 0.0) * counts, axis=0)[total > 0] / total[total > 0]
+        return float(by_group.max() - by_group.min()) if len(by_group) > 1 else float("nan")
+
+
 #: The criteria that reports show by default, by name.
 CRITERIA: dict[str, Criterion] = {
     criterion.name: criterion
@@ -262,12 +337,14 @@ _SYNONYMS = {
 }
 
 
-def criterion_named(criterion: str | Criterion) -> Criterion:
+def criterion_named(criterion: str | Criterion, *, losses: bool = False) -> Criterion:
     """Return a criterion given by name or as it is.
 
     Parameters
     ----------
     criterion : str or Criterion
+    losses : bool, default=False
+        Whether criteria of losses ("bounded_group_loss") are among the names.
 
     Returns
     -------
@@ -282,4 +359,5 @@ def criterion_named(criterion: str | Criterion) -> Criterion:
         return criterion
     if not isinstance(criterion, str):
         raise InputTypeError(f"'criterion' must be a name or a Criterion; got {criterion!r}.")
-    return ALL_CRITERIA[one_of(criterion, ALL_CRITERIA, "criterion", _SYNONYMS)]
+    names = {**ALL_CRITERIA, "bounded_group_loss": LossCriterion()} if losses else ALL_CRITERIA
+    return names[one_of(criterion, names, "criterion", _SYNONYMS)]

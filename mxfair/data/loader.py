@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._inference import ZERO_COPY, arrays_of
-from mxfair._validation import InputError, generator, positive_integer, same_length, to_numpy
-from mxfair.criterion import Criterion
+from mxfair._validation import InputError, generator, one_of, positive_integer, same_length
+from mxfair.criterion import Criterion, LossCriterion, criterion_named
+from mxfair.data._blocks import BlockSampler, Epoch
+from mxfair.data._columns import column_of, with_column
 from mxfair.data.controller import Controller
+from mxfair.data.measure import FullPass, ProbeSet
 from mxfair.data.sampler import FairBatchSampler
-from mxfair.data.signal import FullPass, Signal
+from mxfair.data.selection import CellSelector
+from mxfair.data.signal import Signal
 from mxfair.groups import Groups
 
 mx: Any = import_mxnet()
@@ -25,27 +29,43 @@ BLOCK_BATCHES = 64
 BLOCK_BYTES = 32 * 2**20
 
 
-class _ShuffledBatches(mx.gluon.data.Sampler):
-    """Gluon's shuffled BatchSampler, with random numbers of its own and in blocks."""
+class _PlainBatches(BlockSampler):
+    """Gluon's BatchSampler, shuffled or not, with random numbers of its own and in blocks."""
 
-    def __init__(self, length: int, batch_size: int, seed: Any) -> None:
+    def __init__(self, length: int, batch_size: int, *, shuffle: bool, seed: Any) -> None:
+        super().__init__()
         self._length, self._batch_size = length, positive_integer(batch_size, "batch_size")
-        self._rng = generator(seed)
+        self._shuffle, self._rng = shuffle, generator(seed)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        order = self._rng.permutation(self._length)
-        full = self._length - self._length % self._batch_size
-        if full:
-            yield order[:full].reshape(-1, self._batch_size)
-        if full < self._length:
-            yield order[None, full:]
+    def _begin(self) -> Epoch:
+        epoch = _Order()
+        epoch.rows = self._rng.permutation(self._length) if self._shuffle else np.arange(self._length)
+        return epoch
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for block in self.blocks():
-            yield from block.tolist()
+    def _next(self, epoch: Epoch) -> np.ndarray | None:
+        rows, size = cast(_Order, epoch).rows, self._batch_size
+        full = self._length // size
+        if epoch.drawn < full:
+            return rows[: full * size].reshape(-1, size)
+        return rows[None, full * size :] if epoch.drawn < len(self) else None
+
+    def _epoch_state(self, epoch: Epoch) -> dict[str, Any]:
+        return {"rest": cast(_Order, epoch).rows[self._length // self._batch_size * self._batch_size :].tolist()}
+
+    def _resumed_epoch(self, opened: dict[str, Any]) -> Epoch:
+        epoch = _Order()
+        epoch.rows = np.zeros(self._length, dtype=np.int64)
+        epoch.rows[self._length - len(opened["rest"]) :] = opened["rest"]
+        return epoch
 
     def __len__(self) -> int:
         return -(-self._length // self._batch_size)
+
+
+class _Order(Epoch):
+    """An epoch of all samples in one order."""
+
+    rows: np.ndarray
 
 
 class _Shuffled(mx.gluon.data.Sampler):
@@ -59,19 +79,6 @@ class _Shuffled(mx.gluon.data.Sampler):
 
     def __len__(self) -> int:
         return self._length
-
-
-class _WithGroups(mx.gluon.data.Dataset):
-    """A dataset of (data, label) with the group as third item."""
-
-    def __init__(self, dataset: Any, codes: np.ndarray) -> None:
-        self._dataset, self._codes = dataset, codes
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return (*self._dataset[index][:2], self._codes[index])
 
 
 class DataLoader(mx.gluon.data.DataLoader):
@@ -109,17 +116,20 @@ class DataLoader(mx.gluon.data.DataLoader):
     """
 
     _worker_pool = None  # Gluon's __del__ reads it, also where __init__ has raised
+    _running: object | None = None  # what tells the newest iterator from older ones
+    _used = 0
 
     def __init__(
         self, dataset: Any, batch_size: int | None = None, shuffle: bool = False, *, seed: Any = None, **kwargs: Any
     ) -> None:
         if len(dataset) == 0:
             raise InputError("'dataset' must hold at least one sample; got none.")
-        if shuffle and batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None:
+        if batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None:
             if kwargs.get("last_batch") in (None, "keep"):
-                kwargs.update(batch_sampler=_ShuffledBatches(len(dataset), batch_size, seed), last_batch=None)
+                batches = _PlainBatches(len(dataset), batch_size, shuffle=bool(shuffle), seed=seed)
+                kwargs.update(batch_sampler=batches, last_batch=None)
                 batch_size = None
-            else:
+            elif shuffle:
                 kwargs["sampler"] = _Shuffled(len(dataset), seed)
             shuffle = False
         super().__init__(dataset, batch_size, shuffle, **kwargs)
@@ -127,9 +137,68 @@ class DataLoader(mx.gluon.data.DataLoader):
         self._arrays = arrays_of(dataset) if in_process and kwargs.get("batchify_fn") is None else None
 
     def __iter__(self) -> Iterator[Any]:
-        if self._arrays is None:
-            return super().__iter__()
-        return self._gathered(self._arrays)
+        """Return the batches of an epoch, or, after `load_state_dict`, the rest of one."""
+        sampler = self._batch_sampler
+        self._used = getattr(sampler, "begins_at", 0)
+        token = self._running = object()
+        for batch in self._batches():
+            if self._running is token:
+                self._used += 1
+            yield batch
+        if self._running is token:
+            self._running = None
+
+    def _batches(self) -> Iterator[Any]:
+        if self._arrays is not None:
+            return self._gathered(self._arrays)
+        if self._num_workers and getattr(self._batch_sampler, "update_every", None) is not None:
+            return self._block_by_block()
+        return super().__iter__()
+
+    def _block_by_block(self) -> Iterator[Any]:
+        """Let workers run ahead inside a block only: the next one depends on what training makes of this one."""
+        whole = self._batch_sampler
+        for block in whole.blocks():
+            self._batch_sampler = block.tolist()
+            try:
+                batches = self._prefetch_iter()
+            finally:
+                self._batch_sampler = whole
+            yield from batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later run needs to go on after the last batch that was handed out.
+
+        Returns
+        -------
+        dict
+            Plain values, and, inside an epoch, the rows still to come as an array.
+
+        Raises
+        ------
+        InputError
+            If the loader's sampler cannot go on from inside an epoch.
+        """
+        return {"sampler": self._resumable().state_dict(used=None if self._running is None else self._used)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken: iterating yields the rest of that epoch first.
+
+        Parameters
+        ----------
+        state : dict
+            From a loader built with the same arguments.
+        """
+        self._running = None
+        self._resumable().load_state_dict(state["sampler"])
+
+    def _resumable(self) -> BlockSampler:
+        if not isinstance(self._batch_sampler, BlockSampler):
+            raise InputError(
+                f"The loader must choose its batches itself to go on from inside an epoch; got "
+                f"{type(self._batch_sampler).__name__}. Pass batch_size and shuffle, or use FairDataLoader."
+            )
+        return self._batch_sampler
 
     def _gathered(self, arrays: list[Any]) -> Iterator[list[Any]]:
         bytes_per_row = sum(_bytes_per_row(array) for array in arrays)
@@ -162,10 +231,10 @@ class FairDataLoader(DataLoader):
     labels, groups : array of shape (n_samples,), optional
         Labels and sensitive attribute, where the dataset is not an ``ArrayDataset`` that holds them as second and third
         array. `groups` also takes columns or Groups; it is then the third item of every batch, as float32 codes.
-    controller, positive, min_per_batch, seed
+    controller, positive, min_per_batch, label_bins, target, within, update_every, warm_up, seed
         As for `FairBatchSampler`.
-    signal : Signal or callable, optional
-        As for `FairBatchSampler`. Default: a `FullPass` of the net over the dataset.
+    signal : {"full", "probe"}, Signal or callable, default="full"
+        "full" is a `FullPass` of the net over the dataset, "probe" a `ProbeSet` of it; else as for `FairBatchSampler`.
     **kwargs
         Further arguments of ``gluon.data.DataLoader``: ``batchify_fn``, ``num_workers``, ``pin_memory``, ``prefetch``,
         ``thread_pool``, ``timeout``. Those that choose samples (``shuffle``, ``sampler``, ``batch_sampler``,
@@ -214,9 +283,14 @@ class FairDataLoader(DataLoader):
         labels: Any = None,
         groups: Any = None,
         controller: str | Controller = "proportional",
-        signal: Signal | Callable[[], Any] | None = None,
+        signal: str | Signal | Callable[[], Any] = "full",
         positive: Any = None,
         min_per_batch: float | None = None,
+        label_bins: Any = None,
+        target: Any = None,
+        within: str | CellSelector = "shuffled",
+        update_every: int | None = None,
+        warm_up: int = 0,
         seed: int | np.random.Generator | None = None,
         **kwargs: Any,
     ) -> None:
@@ -225,11 +299,26 @@ class FairDataLoader(DataLoader):
                 raise InputError(f"'{key}' must not be given: FairBatch selects the samples. Leave it out.")
         arrays = arrays_of(dataset) or []
         if labels is None:
-            labels = _column(dataset, 1, "labels")
-        dataset, groups = self._with_groups(dataset, arrays, groups)
+            labels = column_of(dataset, 1, "labels")
+        if groups is None:
+            groups = Groups(column_of(dataset, 2, "groups"))
+        else:
+            groups = groups if isinstance(groups, Groups) else Groups(groups)
+            same_length(dataset=dataset, groups=groups)
+            dataset = with_column(dataset, arrays, groups.codes.astype(np.float32))
         same_length(dataset=dataset, labels=labels, groups=groups)
-        if signal is None:
-            signal = FullPass(net, arrays[0] if arrays else dataset, labels, groups, loss=loss)
+        rng = generator(seed)
+        if label_bins is None and isinstance(criterion_named(criterion, losses=True), LossCriterion):
+            label_bins = 1
+        if isinstance(signal, str):
+            measure: type[FullPass] = {"full": FullPass, "probe": ProbeSet}[one_of(signal, ("full", "probe"), "signal")]
+            source = arrays[0] if arrays else dataset
+            options = {key: kwargs[key] for key in ("num_workers", "thread_pool") if kwargs.get(key)}
+            if measure is ProbeSet:
+                options["seed"] = rng
+            signal = measure(
+                net, source, labels, groups, loss=loss, label_bins=label_bins, positive=positive, **options
+            )
         sampler = FairBatchSampler(
             labels,
             groups,
@@ -239,44 +328,15 @@ class FairDataLoader(DataLoader):
             controller=controller,
             positive=positive,
             min_per_batch=min_per_batch,
-            seed=seed,
+            label_bins=label_bins,
+            target=target,
+            within=within,
+            update_every=update_every,
+            warm_up=warm_up,
+            seed=rng,
         )
         super().__init__(dataset, batch_sampler=sampler, **kwargs)
         self.batch_sampler = sampler
-
-    @staticmethod
-    def _with_groups(dataset: Any, arrays: list[Any], groups: Any) -> tuple[Any, Groups]:
-        """Return a dataset of (data, label, group), and the groups."""
-        if groups is None:
-            return dataset, Groups(_column(dataset, 2, "groups"))
-        groups = groups if isinstance(groups, Groups) else Groups(groups)
-        same_length(dataset=dataset, groups=groups)
-        codes = groups.codes.astype(np.float32)
-        if len(arrays) >= 2:
-            return mx.gluon.data.ArrayDataset(*arrays[:2], codes), groups
-        sample = dataset[0]
-        if not isinstance(sample, (tuple, list)) or len(sample) < 2:
-            raise InputError(
-                f"'dataset' must yield (data, label); got one {type(sample).__name__} per sample. "
-                "Zip them: gluon.data.ArrayDataset(dataset, labels)."
-            )
-        return _WithGroups(dataset, codes), groups
-
-
-def _column(dataset: Any, place: int, name: str) -> np.ndarray:
-    arrays = getattr(dataset, "_data", ()) if type(dataset) is mx.gluon.data.ArrayDataset else ()
-    if len(arrays) <= place:
-        raise InputError(
-            f"'{name}' must be given: only an ArrayDataset(data, labels, groups) shows them without reading every "
-            f"sample. Pass {name}=array, one per sample and in the order of the dataset."
-        )
-    column = to_numpy(arrays[place])
-    if column.dtype.kind not in "biuf":
-        raise InputError(
-            f"The {name} in an ArrayDataset must be numbers, since Gluon puts them into batches; got {column[0]!r}. "
-            f"Leave them out of the dataset and pass {name}=, or encode them."
-        )
-    return column
 
 
 def _bytes_per_row(array: Any) -> int:

@@ -3,66 +3,86 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 
-from mxfair._compat import import_mxnet
-from mxfair._validation import (
-    InputError,
-    InputTypeError,
-    generator,
-    numeric_labels,
-    one_of,
-    positive_integer,
-    same_length,
-)
-from mxfair.criterion import Criterion, criterion_named
-from mxfair.data.controller import Controller, controller_named
-from mxfair.data.signal import NEEDS, CallableSignal, CellStats, Signal
-from mxfair.groups import Groups
-
-mx: Any = import_mxnet()
+from mxfair._validation import InputError, generator, positive_integer
+from mxfair.criterion import Criterion
+from mxfair.data._blocks import BlockSampler, Epoch
+from mxfair.data._steering import Steered, Steering, bounded
+from mxfair.data.controller import Controller
+from mxfair.data.selection import CellDraw, CellSelector, selector_named
+from mxfair.data.signal import Signal
 
 __all__ = ["FairBatchSampler"]
 
-#: More distinct decimal labels than this are taken for a regression target.
-MAX_FLOAT_LABELS = 20
+#: Batches whose rows are put into the same random order; a new order for the next ones.
+MIXED = 64
+#: The golden ratio's part after the point: steps of it spread any number of points evenly.
+GOLDEN = 0.6180339887498949
 
 
-class FairBatchSampler(mx.gluon.data.Sampler):
+class _FairEpoch(Epoch):
+    """The draws of an epoch: where systematic sampling started, and each cell's stream."""
+
+    def __init__(self, start: float, n_cells: int) -> None:
+        super().__init__()
+        self.start = start
+        self.streams: list[dict[str, Any]] = [{} for _ in range(n_cells)]
+        self.stats: Any = None
+
+
+class FairBatchSampler(Steered, BlockSampler):
     r"""Draw batches whose share of each (label, group) cell follows the gaps that the net shows now.
 
-    When an epoch starts, the `signal` measures the net on the training data and the `controller` moves the shares; then
+    When an epoch starts, and every `update_every` batches if asked, the `signal` measures the net on the training data
+    and the `controller` moves the shares; then
 
     .. math:: \text{rows of cell } (y, z) \text{ in a batch} = B \; P(y) \; s_{yz}
 
     where B is the batch size and s the share of group z among the samples with label y. The mix of labels never changes
-    from batch to batch.
+    from batch to batch, unless the controller is one that says so (``joint``).
     Pass it to ``gluon.data.DataLoader(dataset, batch_sampler=sampler)``; `FairDataLoader` does so by itself.
 
     Parameters
     ----------
     labels : array of shape (n_samples,)
-        Class labels, numeric, as the loss takes them; any number of classes.
+        Class labels, numeric, as the loss takes them, any number of classes; or a regression target.
     groups : array-like or Groups
-        Sensitive attribute of each sample. Samples of the group "unknown" are drawn at their rate in the data.
+        Sensitive attribute of each sample; ``Groups.binned`` cuts a continuous one. Samples of the group "unknown" are
+        drawn at their rate in the data.
     batch_size : int
-        Rows in every batch: each batch has exactly this many. At least one per (label, group) cell.
+        Rows in every batch: each batch has exactly this many.
     criterion : str or Criterion, default="equalized_odds"
-        What should be equal between the groups.
-    signal : Signal or callable
-        Measures the net: a `FullPass`, or a function of no arguments that returns one decision (for controllers that
-        compare rates) or one loss (for ``"paper"``) per sample.
-    controller : {"proportional", "paper"} or Controller, default="proportional"
-        Turns what the signal measured into shares. "paper" is the published rule. The sampler works on a copy.
+        What should be equal between the groups. For a regression target "bounded_group_loss" (equal losses of whole
+        groups) or, with `label_bins`, "demographic_parity" (equal distributions of predictions).
+    signal : Signal or callable, optional
+        Measures the net: a `FullPass`, a `ProbeSet`, or a function of no arguments that returns one decision (for
+        controllers that compare rates) or one loss (for those that compare losses) per sample. Controllers that do not
+        look at the net ("reweighing", "balanced") need none.
+    controller : str or Controller, default="proportional"
+        Turns what the signal measured into shares: "proportional", "paper" (the published rule), "normalized",
+        "fairdro", "groupdro", "fairgrad", "reweighing" or "balanced". The sampler works on a copy.
     positive : label value, optional
         The class that counts as positive. Default: the larger of two labels.
     min_per_batch : float, optional
-        A share never falls below this many rows a batch, or below the data's own rate where that is less: no group
+        A cell never falls below this many rows a batch, or below the data's own rate where that is less: no group
         vanishes from training. Default: the controller's, 1; the published rule has 0, which lets a group vanish.
+    label_bins : int or sequence of float, optional
+        Bins of a regression target: how many, with about equal counts, or cut points.
+    target : array of shape (n_labels, n_groups), optional
+        Ratios of the cells from which training starts, in the place of the data's: those of the data that the model
+        will be used on (`correlation_shift`).
+    within : {"shuffled", "loss", "rank", "importance"} or CellSelector, default="shuffled"
+        Which samples of a cell are drawn: other batch selection, robust selection or a sampler of your own, composed
+        with FairBatch.
+    update_every : int, optional
+        Batches between two updates inside an epoch. Default: only when an epoch starts.
+    warm_up : int, default=0
+        Epochs before the first update, on the data's shares (or those of `target`).
     seed : int or numpy.random.Generator, optional
         Seed of the sampler's own random numbers; global random state is neither read nor changed.
 
@@ -71,27 +91,37 @@ class FairBatchSampler(mx.gluon.data.Sampler):
     shares : ndarray of shape (n_labels, n_groups)
         The shares now; rows sum to 1.
     data_shares : ndarray of shape (n_labels, n_groups)
-        The shares in the data, from which training starts.
+        The shares from which training starts: those in the data, unless a target was given.
     counts : ndarray of int64, shape (n_labels, n_groups)
         Samples of each cell.
     classes : ndarray of shape (n_labels,)
-        Label values in sorted order.
+        Label values in sorted order; numbers of bins for a regression target.
     groups : Groups
         The groups.
     history : list of dict
-        One entry for each start of an epoch: ``epoch``, ``gap`` (the criterion's difference on the training data before
-        the epoch; None where the controller compares losses), ``shares`` and ``at_floor`` (cells held by the floor).
+        One entry for each update: ``epoch``; ``batch``; ``gap`` (the criterion's difference on what the signal
+        measured, before the update; None where the controller compares losses and the criterion does not), ``shares``,
+        ``label_shares`` and ``at_floor`` (cells held by the floor).
+    findings : list of Finding
+        Signs that the updates do not work, each kind said once as a warning: saturation, oscillation, starvation,
+        repetition.
 
     Raises
     ------
     InputError
-        At construction: lengths differ; labels are missing, text or continuous; fewer than two groups or labels; an
-        empty (label, group) cell; a batch smaller than the number of cells; an unknown criterion or controller.
+        At construction: lengths differ; labels are missing, text, or continuous without bins; fewer than two groups or
+        labels; a label with samples in fewer than two groups; an unknown criterion or controller.
+
+    Warns
+    -----
+    UserWarning
+        At construction, if cells have no samples; in training, once for each kind of finding.
 
     Notes
     -----
-    Within an epoch every sample of a cell is used once before any is used again. Fractions of a row are spread over the
-    batches by systematic sampling, so that every batch is full and every cell's total is right to within a row or so.
+    Within an epoch every sample of a cell is used once before any is used again (unless `within` says otherwise).
+    Fractions of a row are spread over the batches by systematic sampling, so that every batch is full and every cell's
+    total is right to within a row.
     An epoch has ``ceil(n_samples / batch_size)`` batches, like Gluon's BatchSampler with ``last_batch="keep"``.
 
     References
@@ -121,237 +151,169 @@ class FairBatchSampler(mx.gluon.data.Sampler):
         controller: str | Controller = "proportional",
         positive: Any = None,
         min_per_batch: float | None = None,
+        label_bins: Any = None,
+        target: Any = None,
+        within: str | CellSelector = "shuffled",
+        update_every: int | None = None,
+        warm_up: int = 0,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        labels = numeric_labels(labels)
-        self.groups = groups if isinstance(groups, Groups) else Groups(groups)
-        self._n = same_length(labels=labels, groups=self.groups)
-        self.classes, places = _classes(labels)
+        super().__init__()
+        self._steering = steering = Steering(
+            labels,
+            groups,
+            criterion,
+            signal=signal,
+            controller=controller,
+            positive=positive,
+            label_bins=label_bins,
+            target=target,
+            warm_up=warm_up,
+        )
+        cells = self._cells = steering.cells
         self.batch_size = positive_integer(batch_size, "batch_size")
-        if self.batch_size > self._n:
-            raise InputError(f"'batch_size' must be at most {self._n}, the number of samples; got {batch_size}.")
-        self.criterion = criterion_named(criterion)
-        if positive is not None:
-            self.criterion = self.criterion.with_positive(positive)
-        self._known = self.groups.known
-        cells = places * self.groups.n_groups + self.groups.codes
-        self.counts = np.bincount(cells, minlength=len(self.classes) * self.groups.n_groups).reshape(
-            len(self.classes), -1
+        if self.batch_size > cells.n:
+            raise InputError(f"'batch_size' must be at most {cells.n}, the number of samples; got {batch_size}.")
+        self.min_per_batch = bounded(
+            steering.controller.min_per_batch if min_per_batch is None else min_per_batch,
+            "min_per_batch",
+            self.batch_size,
+            "the batch size",
         )
-        self._check_cells()
-        self._members = np.argsort(cells, kind="stable")
-        self.data_shares = self.counts / self.counts.sum(axis=1, keepdims=True)
-        self.shares = self.data_shares.copy()
-        self.controller = copy.deepcopy(controller_named(controller))  # bind() ties it to this sampler
-        self._floor = self._floor_shares(self.controller.min_per_batch if min_per_batch is None else min_per_batch)
-        self.controller.bind(self.criterion, self.classes, _rows_to_one(self.data_shares[:, self._known]))
-        one_of(self.controller.need, NEEDS, "controller.need")
-        self._signal = self._as_signal(signal, labels)
+        steering.floor = np.minimum(steering.start, self.min_per_batch / self.batch_size)
+        self.update_every = None if update_every is None else positive_integer(update_every, "update_every")
+        self.within = copy.deepcopy(selector_named(within))
+        self.within.check(cells.n)
+        steering.extra_needs = () if self.within.need is None else (self.within.need,)
+        if self.within.need is not None and steering.signal is None:
+            raise InputError(f"'signal' must be given: {self.within!r} chooses samples by what the net does to them.")
         self._rng = generator(seed)
-        self.epoch = 0
-        self.history: list[dict[str, Any]] = []
+        steps = sorted(range(1, len(self) + 1), key=lambda k: abs(k - GOLDEN * len(self)))
+        self._stride = next(k for k in steps if math.gcd(k, len(self)) == 1)
 
-    def _check_cells(self) -> None:
-        names, known = self.groups.names, self.groups.known
-        if known.sum() < 2:
-            raise InputError(
-                f"'groups' must hold at least two groups; got {int(known.sum())} ({', '.join(names)}). "
-                "Check the column: without a second group there is nothing to compare."
-            )
-        if len(self.classes) < 2:
-            raise InputError(
-                f"'labels' must hold at least two classes; got only {self.classes[0]:g}. Check the label column."
-            )
-        empty = np.argwhere((self.counts == 0) & known)
-        if len(empty):
-            y, z = empty[0]
-            raise InputError(
-                f"Every (label, group) cell must have samples; got none with label {self.classes[y]:g} in group "
-                f"'{names[z]}'. Merge small groups or leave this one out."
-            )
-        n_cells = int((self.counts > 0).sum())
-        if self.batch_size < n_cells:
-            raise InputError(
-                f"'batch_size' must be at least {n_cells}, the number of (label, group) cells; got {self.batch_size}. "
-                "Use larger batches or fewer groups."
-            )
+    @property
+    def label_cuts(self) -> np.ndarray | None:
+        """Cut points between the bins of a regression target; None for classes."""
+        return self._cells.cuts
 
-    def _floor_shares(self, min_per_batch: Any) -> np.ndarray:
-        if isinstance(min_per_batch, bool) or not isinstance(min_per_batch, (int, float, np.number)):
-            raise InputTypeError(f"'min_per_batch' must be a number; got {min_per_batch!r}.")
-        if not 0 <= min_per_batch < self.batch_size:
-            raise InputError(f"'min_per_batch' must be from 0 to below the batch size; got {min_per_batch}.")
-        rows_per_label = self.batch_size * self.counts.sum(axis=1, keepdims=True) / self._n
-        return np.minimum(self.data_shares, min_per_batch / rows_per_label)
+    @property
+    def mix(self) -> np.ndarray:
+        """Part of each cell in a batch now; all cells sum to 1."""
+        return self._steering.mix.copy()
 
-    def _as_signal(self, signal: Any, labels: np.ndarray) -> Signal:
-        if isinstance(signal, Signal):
-            self._check_names(getattr(signal, "groups", self.groups).names)
-            return signal
-        if callable(signal):
-            return CallableSignal(signal, labels, self.groups)
-        raise InputTypeError(
-            f"'signal' must be a Signal or a function of no arguments; got {signal!r}. Pass signal=mxfair.data."
-            "FullPass(net, data, labels, groups, loss=loss) or use mxfair.data.FairDataLoader, which makes one."
-        )
-
-    def _check_names(self, names: tuple[str, ...]) -> None:
-        if tuple(names) != self.groups.names:
-            raise InputError(
-                f"The signal must measure the sampler's groups in their order, {', '.join(self.groups.names)}; got "
-                f"{', '.join(names)}. Encode them once, groups = mxfair.Groups(...), and pass that to both."
-            )
+    @property
+    def epoch(self) -> int:
+        """Epochs begun."""
+        return self._steering.epoch
 
     def __len__(self) -> int:
-        return -(-self._n // self.batch_size)
+        return -(-self._cells.n // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for block in self.blocks():
-            yield from block.tolist()
+    def _begin(self) -> Epoch:
+        epoch = _FairEpoch(0.0, self._cells.size)
+        self._update(epoch, self.epoch)
+        self._steering.epoch += 1
+        epoch.start = self._rng.random()
+        return epoch
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Start an epoch and yield its batches in blocks, for loaders that gather many batches at once.
-
-        Yields
-        ------
-        ndarray of int64, shape (n_batches, batch_size)
-            A batch a row.
-        """
-        self._refresh()
-        yield self._draw(len(self))
-
-    def _refresh(self) -> None:
+    def _update(self, epoch: _FairEpoch, number: int) -> None:
         """Measure the net and move the shares."""
-        stats = self._signal.measure(self.controller.need)
-        measured = getattr(stats, self.controller.need, None)
-        if measured is None or (self.controller.need != "rates" and measured.shape != self.counts.shape):
-            raise InputError(
-                f"'signal' must measure {self.controller.need!r} for {self.counts.shape[0]} labels and "
-                f"{self.counts.shape[1]} groups; got {stats!r}. Return a CellStats with all cells."
-            )
-        if stats.rates is not None:
-            self._check_names(stats.rates.groups)
-        known = self._known
-        for_controller = replace(
-            stats,
-            loss=None if stats.loss is None else stats.loss[:, known],
-            positive_loss=None if stats.positive_loss is None else stats.positive_loss[:, known],
-        )
-        moved = self.controller.update(_rows_to_one(self.shares[:, known]), for_controller)
-        self.shares = self._feasible(moved)
-        self.history.append(
-            {
-                "epoch": self.epoch,
-                "gap": self._gap(stats),
-                "shares": self.shares.tolist(),
-                "at_floor": np.argwhere((self.shares <= self._floor * (1 + 1e-9)) & known).tolist(),
-            }
-        )
-        self.epoch += 1
+        epoch.stats = self._steering.refresh(number, epoch.drawn)
+        self._steering.diagnose(rows=len(self) * self.batch_size)
+        if self.within.need is not None:
+            epoch.streams = [{} for _ in epoch.streams]
 
-    def _gap(self, stats: CellStats) -> float | None:
-        return None if stats.rates is None else self.criterion.difference(stats.rates)
+    def _next(self, epoch: Epoch) -> np.ndarray | None:
+        epoch = cast(_FairEpoch, epoch)
+        left = len(self) - epoch.drawn
+        if left <= 0:
+            return None
+        if epoch.drawn:
+            self._update(epoch, self.epoch - 1)
+        return self._draw(epoch, min(left, self.update_every or left))
 
-    def _feasible(self, known_shares: np.ndarray) -> np.ndarray:
-        """Lift shares to the floor, make rows sum to 1 and put the unknown group back at its rate in the data."""
-        if known_shares.shape != (len(self.classes), int(self._known.sum())) or not np.isfinite(known_shares).all():
-            raise InputError(
-                f"The controller must return finite shares of shape {(len(self.classes), int(self._known.sum()))}; "
-                f"got {known_shares.tolist()}."
-            )
-        room = 1 - self.data_shares[:, ~self._known].sum(axis=1, keepdims=True)
-        shares = self.data_shares.copy()
-        shares[:, self._known] = _project(known_shares * room, self._floor[:, self._known], room)
-        return shares
-
-    def _draw(self, n_batches: int) -> np.ndarray:
+    def _draw(self, epoch: _FairEpoch, n_batches: int) -> np.ndarray:
         """Return the rows of the next batches, shape (n_batches, batch_size)."""
-        quota = self._spread(n_batches)
-        slots = np.repeat(np.tile(np.arange(quota.shape[1], dtype=np.int16), n_batches), quota.ravel())
+        quota = self._spread(epoch, n_batches)
         rows = np.empty(n_batches * self.batch_size, dtype=np.int64)
-        rows[np.argsort(slots, kind="stable")] = np.concatenate(self._streams(quota.sum(axis=0)))
+        first = np.arange(n_batches) * self.batch_size  # where the next cell's rows of each batch begin
+        for cell, members in enumerate(self._members()):
+            count = quota[:, cell]
+            total = int(count.sum())
+            if not total:
+                continue
+            drawn = self.within.draw(self._cell_draw(epoch, cell, members), total, self._rng)
+            rows[np.repeat(first - (np.cumsum(count) - count), count) + np.arange(total)] = drawn
+            first = first + count
+        rows = rows.reshape(n_batches, self.batch_size)
         # Splitting a batch over devices cuts it by position, so the cells are mixed inside it.
-        return self._rng.permuted(rows.reshape(n_batches, self.batch_size), axis=1)
+        for start in range(0, n_batches, MIXED):
+            rows[start : start + MIXED] = rows[start : start + MIXED, self._rng.permutation(self.batch_size)]
+        return rows
 
-    def _spread(self, n_batches: int) -> np.ndarray:
+    def _members(self) -> list[np.ndarray]:
+        return np.split(self._cells.members, np.cumsum(self.counts.ravel())[:-1])
+
+    def _cell_draw(self, epoch: _FairEpoch, cell: int, members: np.ndarray) -> CellDraw:
+        values = None if self.within.need is None else getattr(epoch.stats, self.within.need)[members]
+        quota = float(len(self) * self.batch_size * self._steering.mix.flat[cell])
+        return CellDraw(cell, members, values, quota, epoch.streams[cell])
+
+    def _spread(self, epoch: _FairEpoch, n_batches: int) -> np.ndarray:
         """Return whole rows by batch and cell: each batch is full, each cell within one row of its exact quota."""
-        exact = (self.batch_size * self.counts.sum(axis=1, keepdims=True) / self._n * self.shares).ravel()
+        exact = (self.batch_size * self._steering.mix).ravel()
         whole = np.floor(exact + 1e-9)
         edges = np.cumsum(np.maximum(exact - whole, 0.0))
         edges[-1] = np.round(edges[-1])  # the rows left over, a whole number
-        # Systematic sampling of the left-over rows, started at golden-ratio steps: the totals stay right over an epoch.
-        start = (self._rng.random() + np.arange(n_batches) * 0.6180339887498949) % 1.0
+        # Systematic sampling of the left-over rows. The starts of an epoch's batches are n even points, visited in
+        # steps of the golden ratio: every cell's total is within a row over the epoch, and nearly so over any part of
+        # it.
+        order = (epoch.drawn + np.arange(n_batches)) * self._stride % len(self)
+        start = (epoch.start + order / len(self)) % 1.0
         below = np.floor(edges - start[:, None]).astype(np.int64)
         first = np.floor(-start).astype(np.int64)
         extra = np.diff(below, axis=1, prepend=first[:, None])
         return whole.astype(np.int64) + extra
 
-    def _streams(self, totals: np.ndarray) -> list[np.ndarray]:
-        """Return each cell's samples in the order of use: every sample once before any again."""
-        streams, start = [], 0
-        for size, total in zip(self.counts.ravel(), totals):
-            members = self._members[start : start + size]
-            rounds = -(-int(total) // int(size)) if size else 0
-            parts = [self._rng.permutation(members) for _ in range(rounds)] or [members[:0]]
-            streams.append(np.concatenate(parts)[:total])
-            start += size
-        return streams
+    def state_dict(self, *, used: int | None = None) -> dict[str, Any]:
+        """Return what a later run needs to go on from here: plain values, and, inside an epoch, the rows still to come.
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a later run needs to go on from the start of the next epoch, as plain values.
+        Parameters
+        ----------
+        used : int, optional
+            Batches of this epoch that have been trained on, where it has not ended for whoever trains. Default: all
+            that were handed out. Workers are handed batches ahead of time: the loader's own `state_dict` knows.
 
         Returns
         -------
         dict
         """
-        return {
-            "epoch": self.epoch,
-            "shares": self.shares.tolist(),
-            "history": [dict(entry) for entry in self.history],
-            "rng": _plain(self._rng.bit_generator.state),
-        }
+        return {**super().state_dict(used=used), **self._steering.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was taken.
+        """Go on from where `state_dict` was taken, inside an epoch too: iterating yields the rest of it first.
 
         Parameters
         ----------
         state : dict
             What `state_dict` returned, from a sampler built with the same arguments.
         """
-        shares = np.array(state["shares"], dtype=float)
-        if shares.shape != self.shares.shape:
-            raise InputError(f"The state must be of {self.shares.shape} cells; got {shares.shape}.")
-        self.epoch, self.shares, self.history = state["epoch"], shares, [dict(entry) for entry in state["history"]]
-        self._rng.bit_generator.state = state["rng"]
+        self._steering.load_state_dict(state)
+        super().load_state_dict(state)
 
+    def _epoch_state(self, epoch: Epoch) -> dict[str, Any]:
+        epoch = cast(_FairEpoch, epoch)
+        more = epoch.drawn < len(self) and self.within.need is None  # else streams are made anew before they are used
+        return {"start": epoch.start, "streams": [dict(stream) for stream in epoch.streams] if more else []}
 
-def _plain(state: Any) -> Any:
-    """Return a bit generator's state with lists for the arrays that some kinds hold."""
-    if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
-    return state.tolist() if isinstance(state, (np.ndarray, np.integer)) else state
+    def _resumed_epoch(self, opened: dict[str, Any]) -> Epoch:
+        epoch = _FairEpoch(opened["start"], self._cells.size)
+        if opened["streams"]:
+            epoch.streams = [dict(stream) for stream in opened["streams"]]
+        return epoch
 
-
-def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    classes, places = np.unique(labels, return_inverse=True)
-    if labels.dtype.kind == "f" and len(classes) > MAX_FLOAT_LABELS and not np.array_equal(classes, classes.round()):
-        raise InputError(
-            f"'labels' must be classes; got {len(classes)} different decimal numbers. "
-            "FairBatch selects by class: cut a regression target into bins first."
+    def __repr__(self) -> str:
+        return (
+            f"FairBatchSampler({self._cells.n:,} samples, {len(self.classes)} labels x {self.groups.n_groups} groups, "
+            f"{self.criterion.name}, {self.controller!r})"
         )
-    return classes, places
-
-
-def _rows_to_one(shares: np.ndarray) -> np.ndarray:
-    return shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-
-
-def _project(shares: np.ndarray, floor: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Return shares that are at least `floor` and sum to `room` in each row; what lies above the floor is scaled."""
-    above = np.maximum(shares - floor, 0.0)
-    total = above.sum(axis=1, keepdims=True)
-    free = room - floor.sum(axis=1, keepdims=True)
-    even = np.full_like(shares, 1 / shares.shape[1])  # a controller that gave nothing to anyone
-    scaled = np.divide(above, total, out=even, where=total > 0)
-    return floor + free * scaled

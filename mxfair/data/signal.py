@@ -8,18 +8,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from mxfair._compat import import_mxnet
-from mxfair._inference import decisions, forward, is_probability
-from mxfair._validation import InputError, numeric_labels, same_length, to_numpy
+from mxfair._validation import InputError, to_numpy
 from mxfair.confusion import GroupConfusion
-from mxfair.groups import Groups
+from mxfair.data._cells import Cells
 
-mx: Any = import_mxnet()
+__all__ = ["CellStats", "Signal"]
 
-__all__ = ["CellStats", "FullPass", "Signal"]
-
-#: What a controller may ask for.
-NEEDS = ("rates", "loss", "positive_loss")
+#: What a controller may ask for, and what a selector inside the cells may ask for beside it.
+NEEDS = ("rates", "loss", "positive_loss", "nothing")
+SAMPLE_NEEDS = ("sample_loss", "sample_gradient")
 
 
 @dataclass(frozen=True)
@@ -29,28 +26,41 @@ class CellStats:
     Parameters
     ----------
     rates : GroupConfusion, optional
-        Decisions on the training samples.
+        Decisions on the measured samples.
     loss : ndarray of shape (n_labels, n_groups), optional
-        Mean loss of each (label, group) cell.
+        Mean loss of each (label, group) cell; NaN where it has no samples.
     positive_loss : ndarray of shape (n_labels, n_groups), optional
         Loss against the positive label, summed over a cell and divided by the size of its group.
+    counts : ndarray of shape (n_labels, n_groups), optional
+        Samples of each cell; filled in by whoever hands the stats to a controller.
+    sample_loss : ndarray of shape (n_samples,), optional
+        Loss of each sample.
+    sample_gradient : ndarray of shape (n_samples,), optional
+        Norm of the gradient of each sample's loss with respect to the net's output.
     """
 
     rates: GroupConfusion | None = None
     loss: np.ndarray | None = None
     positive_loss: np.ndarray | None = None
+    counts: np.ndarray | None = None
+    sample_loss: np.ndarray | None = None
+    sample_gradient: np.ndarray | None = None
 
 
 @runtime_checkable
 class Signal(Protocol):
-    """Measures the net; a sampler calls it when an epoch starts."""
+    """Measures the net; a sampler calls it when an epoch starts, and every `update_every` batches if told so.
 
-    def measure(self, need: str) -> CellStats:
-        """Return what a controller needs.
+    A signal that keeps state of its own has ``state_dict`` and ``load_state_dict`` too.
+    """
+
+    def measure(self, *needs: str) -> CellStats:
+        """Return what a controller, and a selector inside the cells, need.
 
         Parameters
         ----------
-        need : {"rates", "loss", "positive_loss"}
+        *needs : {"rates", "loss", "positive_loss", "sample_loss", "sample_gradient"}
+            One, or several to be measured in one pass.
 
         Returns
         -------
@@ -59,137 +69,76 @@ class Signal(Protocol):
         ...
 
 
-class FullPass:
-    """One pass of the net over all samples, in predict mode, without gradients and in chunks.
-
-    Parameters
-    ----------
-    net : gluon.Block
-        The net being trained. One output per sample is read as a binary score, several as one score per class.
-    data : array of shape (n_samples, ...) or gluon.data.Dataset
-        The training samples, in the order of `labels`.
-    labels : array of shape (n_samples,)
-        Class labels, numeric, as the loss takes them.
-    groups : array-like or Groups
-        Sensitive attribute of each sample.
-    loss : gluon.loss.Loss, optional
-        The training loss; needed by controllers that compare losses. A loss built with ``from_sigmoid=True`` says that
-        outputs are probabilities.
-    chunk : int, optional
-        Samples per piece. Default: 16,384, fewer for large samples.
-
-    Notes
-    -----
-    The pass costs one forward computation of the data and one synchronisation per chunk, when an epoch starts; none
-    happens inside the epoch.
-
-    Examples
-    --------
-    >>> import mxfair, numpy as np
-    >>> from mxnet import gluon
-    >>> net = gluon.nn.Dense(1); net.initialize()
-    >>> signal = mxfair.data.FullPass(net, np.zeros((4, 2), "float32"), [0, 0, 1, 1], ["a", "b", "a", "b"])
-    >>> signal.measure("rates").rates.support
-    array([2., 2.])
-    """
-
-    def __init__(
-        self, net: Any, data: Any, labels: Any, groups: Any, *, loss: Any = None, chunk: int | None = None
-    ) -> None:
-        self.net, self.data, self.loss, self.chunk = net, data, loss, chunk
-        self.labels = numeric_labels(labels)
-        self.groups = groups if isinstance(groups, Groups) else Groups(groups)
-        self.classes = np.unique(self.labels)
-        same_length(data=data, labels=self.labels, groups=self.groups)
-        if _has_nan(data):
-            raise InputError("'data' must not hold NaN: a net may turn it into 0 unseen. Impute or drop these samples.")
-
-    def measure(self, need: str) -> CellStats:
-        """Return what a controller needs; see `Signal`.
-
-        Parameters
-        ----------
-        need : {"rates", "loss", "positive_loss"}
-
-        Returns
-        -------
-        CellStats
-        """
-        if need == "rates":
-            return CellStats(rates=self._rates())
-        if self.loss is None:
-            raise InputError("This controller compares losses: pass loss= to the signal.")
-        labels = self.labels if need == "loss" else np.full_like(self.labels, self.classes[-1])
-        return cell_losses(self._losses(labels), self.labels, self.groups, need)
-
-    def _rates(self) -> GroupConfusion:
-        probability = is_probability(self.loss)
-        parts = [
-            decisions(to_numpy(out), self.classes, probability=probability)
-            for out in forward(self.net, self.data, chunk=self.chunk)
-        ]
-        return _table(self.labels, np.concatenate(parts), self.groups, self.classes)
-
-    def _losses(self, labels: np.ndarray) -> np.ndarray:
-        parts, start = [], 0
-        targets = mx.nd.array(labels, dtype="float32")
-        for out in forward(self.net, self.data, chunk=self.chunk):
-            stop = start + len(out)
-            with mx.autograd.pause(train_mode=False):
-                value = self.loss(out, targets[start:stop].as_in_context(out.context))
-            if value.shape != (stop - start,):
-                raise InputError(
-                    f"'loss' must return one value per sample, shape ({stop - start},); got {value.shape}. "
-                    "Do not average over the batch: Trainer.step divides by its size."
-                )
-            parts.append(to_numpy(value))
-            start = stop
-        return np.concatenate(parts)
-
-
 class CallableSignal:
     """A user's own function of no arguments as a signal."""
 
-    def __init__(self, function: Callable[[], Any], labels: np.ndarray, groups: Groups) -> None:
-        self.function, self.labels, self.groups = function, labels, groups
+    def __init__(self, function: Callable[[], Any], cells: Cells) -> None:
+        self.function, self.cells = function, cells
 
-    def measure(self, need: str) -> CellStats:
+    def measure(self, *needs: str) -> CellStats:
         """Read the function's result as decisions (rates) or as losses per sample."""
         value = self.function()
         if isinstance(value, CellStats):
             return value
         values = to_numpy(value).reshape(-1)
-        if len(values) != len(self.labels):
+        rates = "rates" in needs
+        if rates and len(needs) > 1:
             raise InputError(
-                f"'signal' must return one {'decision' if need == 'rates' else 'loss'} per training sample "
-                f"({len(self.labels)}); got {len(values)}."
+                f"A function can measure one thing, decisions or losses; {' and '.join(needs)} are needed. Return a "
+                "CellStats with both, or use mxfair.data.FullPass."
             )
-        if need == "rates":
-            return CellStats(rates=_table(self.labels, values, self.groups, np.unique(self.labels)))
-        return cell_losses(values, self.labels, self.groups, need)
+        if len(values) != self.cells.n:
+            raise InputError(
+                f"'signal' must return one {'decision' if rates else 'loss'} per training sample "
+                f"({self.cells.n}); got {len(values)}."
+            )
+        return CellStats(rates=self._table(values)) if rates else cell_losses(values, self.cells, *needs)
+
+    def _table(self, preds: np.ndarray) -> GroupConfusion:
+        cells = self.cells
+        if cells.cuts is not None:  # predictions of a regression
+            places = np.searchsorted(cells.cuts, preds, side="left")
+            joint = cells.codes.astype(np.int64) * len(cells.classes) + places
+            counts = np.bincount(joint, minlength=cells.size * len(cells.classes))
+            return to_table(counts.reshape(*cells.shape, -1), cells, cells.classes)
+        labels = cells.classes[cells.codes // cells.groups.n_groups]
+        found = np.union1d(cells.classes, np.unique(preds)) if len(cells.classes) > 2 else cells.classes
+        return GroupConfusion.of(labels, preds, cells.groups, classes=found)
 
 
-def _has_nan(data: Any) -> bool:
-    """Tell whether an array holds NaN; datasets are not read."""
-    if not isinstance(data, (np.ndarray, mx.nd.NDArray)) or np.dtype(data.dtype).kind != "f" or not data.size:
-        return False
-    return bool(np.isnan(to_numpy(data.min())).any())
+def to_table(counts: np.ndarray, cells: Cells, values: np.ndarray) -> GroupConfusion:
+    """Return counts[label, group, decision] as a table; its classes are the labels and what was predicted."""
+    kept = (counts.sum(axis=(0, 1)) > 0) | np.isin(values, cells.classes)
+    found = np.union1d(cells.classes, values[kept])
+    if len(found) > len(cells.classes) == 2:
+        strange = found[~np.isin(found, cells.classes)][0]
+        raise InputError(
+            f"Decisions must be among the classes {', '.join(map(str, cells.classes.tolist()))}; got {strange:g}. Give "
+            "the net one output, or two."
+        )
+    table = np.zeros((cells.groups.n_groups, len(found), len(found)))
+    rows, columns = np.searchsorted(found, cells.classes), np.searchsorted(found, values[kept])
+    table[:, rows[:, None], columns] = np.moveaxis(counts[:, :, kept], 1, 0)
+    return GroupConfusion(cells.groups.names, found, table, known=cells.known, name=cells.groups.name)
 
 
-def _table(labels: np.ndarray, preds: np.ndarray, groups: Groups, classes: np.ndarray) -> GroupConfusion:
-    found = np.union1d(classes, np.unique(preds)) if len(classes) > 2 else classes
-    return GroupConfusion.of(labels, preds, groups, classes=found)
-
-
-def cell_losses(losses: np.ndarray, labels: np.ndarray, groups: Groups, need: str) -> CellStats:
+def cell_losses(losses: np.ndarray, cells: Cells, *needs: str) -> CellStats:
     """Return mean losses by cell, or, for demographic parity, sums divided by the group's size."""
+    check_finite(losses)
+    sums = np.bincount(cells.codes, losses, minlength=cells.size).reshape(cells.shape)
+    return CellStats(
+        loss=mean_loss(sums, cells.counts) if "loss" in needs else None,
+        positive_loss=sums / np.maximum(cells.counts.sum(axis=0), 1) if "positive_loss" in needs else None,
+        sample_loss=losses if "sample_loss" in needs else None,
+    )
+
+
+def mean_loss(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the mean of each cell; NaN where it has no samples."""
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def check_finite(losses: np.ndarray) -> None:
+    """Raise where a loss is infinite or NaN."""
     if not np.isfinite(losses).all():
         raise InputError("The loss of a training sample is not finite: training has diverged. Lower the learning rate.")
-    places, n_groups = np.searchsorted(np.unique(labels), labels), groups.n_groups
-    cells = places * n_groups + groups.codes
-    n_labels = int(places.max()) + 1
-    sums = np.bincount(cells, losses, minlength=n_labels * n_groups).reshape(n_labels, n_groups)
-    counts = np.bincount(cells, minlength=n_labels * n_groups).reshape(n_labels, n_groups)
-    if need == "loss":
-        return CellStats(loss=sums / np.maximum(counts, 1))
-    return CellStats(positive_loss=sums / np.maximum(counts.sum(axis=0), 1))

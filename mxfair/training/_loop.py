@@ -107,7 +107,7 @@ def fit(
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise InputTypeError(f"'callbacks' must hold Callback objects; got {callback!r}.")
-    signal = getattr(getattr(loader, "_batch_sampler", None), "_signal", None)
+    signal = getattr(getattr(loader, "_batch_sampler", None), "signal", None)
     if getattr(signal, "net", net) is not net:
         warnings.warn(
             "The loader measures another net than the one being trained, so that one net's gaps choose the other's "

@@ -247,7 +247,7 @@ class TestProportional:
     def test_a_rate_and_its_complement_move_the_same_shares_the_same_way(self, rate, label, sign):
         """The group whose rate is too low gains where more samples raise the rate, and loses where they lower it."""
         rates = CellStats(rates=table(TWO))
-        values = bound(ProportionalController(0.5), Criterion("one", rate))._levers[0].rate(rates.rates).values
+        values = bound(ProportionalController(0.5), Criterion("one", rate))._gaps.levers[0].rate(rates.rates).values
         moved = proportional(Criterion("one", rate), TWO)
         assert moved[1 - label].tolist() == [0.5, 0.5]
         assert np.sign(moved[label, 0] - 0.5) == sign * np.sign(values[1] - values[0])

@@ -338,7 +338,7 @@ class TestFair:
         net.weight.set_data(mx.nd.ones((1, 1)))
         dataset = gluon.data.ArrayDataset(data, labels).transform_first(lambda x: x - 100)
         loader = fair(dataset, labels=labels, groups=groups, net=net)
-        assert loader.batch_sampler._signal.measure("rates").rates.counts[..., 1].sum() == 0
+        assert loader.batch_sampler.signal.measure("rates").rates.counts[..., 1].sum() == 0
 
     def test_an_image_folder_works(self, tmp_path):
         """Images from files, with the labels of the folder and groups beside them."""
@@ -383,7 +383,7 @@ class TestFair:
         sampler = loader.batch_sampler
         assert (sampler.criterion.name, sampler.criterion.positive) == ("equal_opportunity", 0.0)
         assert type(sampler.controller).__name__ == "PaperController"
-        assert sampler._floor.sum() == 0
+        assert sampler.min_per_batch == 0
 
     @pytest.mark.parametrize("controller", ["paper", "proportional"])
     def test_both_named_controllers_run(self, controller):

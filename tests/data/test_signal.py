@@ -5,6 +5,7 @@ from mxnet import autograd, gluon
 
 from mxfair._validation import InputError
 from mxfair.data import FullPass, Signal
+from mxfair.data._cells import Cells
 from mxfair.data.signal import cell_losses
 from mxfair.groups import Groups
 
@@ -151,11 +152,11 @@ def test_a_dataset_is_measured_like_its_array():
     assert array.counts.tolist() == passed.counts.tolist()
 
 
-def test_an_empty_cell_has_loss_zero():
-    """A cell without samples does not divide by zero."""
-    groups = Groups.from_codes([0, 0, 1], ["a", "b"])
-    stats = cell_losses(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 1]), groups, "loss")
-    assert stats.loss.tolist() == [[1.0, 0.0], [2.0, 3.0]]
+def test_an_empty_cell_has_no_loss():
+    """A cell without samples has a loss of NaN, not of 0, which would look like the best."""
+    cells = Cells(np.array([0, 1, 1]), Groups.from_codes([0, 0, 1], ["a", "b"]))
+    stats = cell_losses(np.array([1.0, 2.0, 3.0]), cells, "loss")
+    np.testing.assert_array_equal(stats.loss, [[1.0, np.nan], [2.0, 3.0]])
 
 
 def test_a_full_pass_is_a_signal():

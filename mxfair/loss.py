@@ -1,0 +1,124 @@
+"""Losses that look at a batch's third item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mxfair._compat import import_mxnet
+from mxfair._validation import InputTypeError
+
+mx: Any = import_mxnet()
+
+__all__ = ["GroupLoss", "WeightedLoss"]
+
+
+class GroupLoss(mx.gluon.loss.Loss):
+    """Base of losses of (pred, label, third item of the batch): its group, or its cell.
+
+    Gluon's own losses take a third argument for the weights of the samples, so that a group given to them would be one:
+    group 0 would weigh nothing, silently. `mxfair.training.fit` gives the third item to losses of this class only.
+
+    Parameters
+    ----------
+    weight : float, optional
+        Factor of the whole loss.
+    batch_axis : int, default=0
+        The axis of the samples.
+    """
+
+    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+
+    def __call__(self, pred: Any, label: Any, group: Any = None) -> Any:
+        """Return one loss per sample, shape (batch_size,).
+
+        Parameters
+        ----------
+        pred, label : NDArray or Symbol
+            As the base loss takes them.
+        group : NDArray or Symbol of shape (batch_size,)
+            The batch's third item.
+
+        Returns
+        -------
+        NDArray or Symbol
+        """
+        if group is None:
+            raise InputTypeError(
+                f"{type(self).__name__} must be called with the batch's third item; got pred and label only. Write "
+                "loss(net(data), label, group), or use mxfair.training.fit."
+            )
+        return super().__call__(pred, label, group)
+
+
+class WeightedLoss(GroupLoss):
+    r"""A Gluon loss in which each (label, group) cell has a weight of its own; `SampleWeights.loss` makes one.
+
+    .. math:: l_i = w_{c(i)} \, \mathrm{base}(p_i, y_i)
+
+    Parameters
+    ----------
+    base : gluon.loss.Loss
+        Returns one loss per sample, shape (batch_size,).
+    n_cells : int
+        Number of cells.
+    source : SampleWeights, optional
+        Where the weights come from; `mxfair.training.fit` updates it.
+
+    Notes
+    -----
+    Called as ``loss(pred, label, cell)`` with the numbers of the cells, the third item of ``weights.attach(dataset)``.
+    The weights are a parameter without a gradient: setting them changes a hybridized or traced loss too.
+
+    Examples
+    --------
+    >>> import mxnet as mx
+    >>> loss = WeightedLoss(mx.gluon.loss.L2Loss(), 2)
+    >>> loss.set_weights([1.0, 3.0])
+    >>> loss(mx.nd.array([[1.0], [1.0]]), mx.nd.zeros((2, 1)), mx.nd.array([0, 1])).asnumpy().tolist()
+    [0.5, 1.5]
+    """
+
+    def __init__(self, base: Any, n_cells: int, source: Any = None, **kwargs: Any) -> None:
+        super().__init__(None, 0, **kwargs)
+        if not isinstance(base, mx.gluon.Block) or isinstance(base, GroupLoss):
+            raise InputTypeError(f"'base' must be a Gluon loss of (pred, label); got {base!r}.")
+        self.source = source
+        with self.name_scope():
+            self.base = base
+            self.cell_weight = self.params.get(
+                "cell_weight", shape=(n_cells,), grad_req="null", init=mx.init.One(), differentiable=False
+            )
+        self.cell_weight.initialize()
+
+    @property
+    def _from_sigmoid(self) -> bool:
+        """Whether the base loss takes probabilities."""
+        return bool(getattr(self.base, "_from_sigmoid", False))
+
+    def set_weights(self, weights: Any) -> None:
+        """Set the weight of each cell.
+
+        Parameters
+        ----------
+        weights : array of shape (n_cells,)
+        """
+        self.cell_weight.set_data(mx.nd.array(weights, dtype="float32").reshape(self.cell_weight.shape))
+
+    def hybrid_forward(self, F: Any, pred: Any, label: Any, cell: Any, cell_weight: Any) -> Any:
+        """Return one loss per sample.
+
+        Parameters
+        ----------
+        F : module
+            mxnet.nd or mxnet.sym.
+        pred, label, cell
+            As for a call.
+        cell_weight : NDArray or Symbol
+            The weights.
+
+        Returns
+        -------
+        NDArray or Symbol
+        """
+        return self.base(pred, label) * F.take(cell_weight, cell)
