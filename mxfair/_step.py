@@ -27,8 +27,11 @@ class UnsupportedError(Exception):
     """The net, the loss or the trainer cannot be run as one graph; the message says why."""
 
 
-def make_step(net: Any, loss: Any, trainer: Any, batch: tuple[Any, Any], *, hybridize: bool) -> tuple[Any, str]:
-    """Return a step, and why it is the plain one (empty where it is not)."""
+def make_step(net: Any, loss: Any, trainer: Any, batch: tuple[Any, ...], *, hybridize: bool) -> tuple[Any, str]:
+    """Return a step, and why it is the plain one (empty where it is not).
+
+    A batch is the data, the label, and whatever else the loss takes.
+    """
     if not hybridize:
         return PlainStep(net, loss, trainer), "hybridize=False"
     try:
@@ -43,9 +46,9 @@ class PlainStep:
     def __init__(self, net: Any, loss: Any, trainer: Any) -> None:
         self.net, self.loss, self.trainer = net, loss, trainer
 
-    def __call__(self, data: Any, label: Any, batch_size: int) -> Any:
+    def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
         with mx.autograd.record():
-            value = self.loss(self.net(data), label)
+            value = self.loss(self.net(batch[0]), *batch[1:])
         value.backward()
         self.trainer.step(batch_size)
         return value
@@ -58,26 +61,28 @@ class PlainStep:
 class GraphStep:
     """The same step as one cached graph and one update."""
 
-    def __init__(self, net: Any, loss: Any, trainer: Any, batch: tuple[Any, Any]) -> None:
+    def __init__(self, net: Any, loss: Any, trainer: Any, batch: tuple[Any, ...]) -> None:
         _check_blocks(net, loss)
         with mx.autograd.pause(train_mode=False):
             net(batch[0])  # shapes that Gluon infers at the first call
         self.trainer = trainer
         self._params = _trained_parameters(net, trainer)
-        graph, sources = _trace(net, loss)
-        self._blocks, self._text = (net, loss), graph.tojson()
+        self._blocks = (net, loss, len(batch))
+        graph, sources = _trace(*self._blocks)
+        self._text = graph.tojson()
         used = {source.name for source in sources if not isinstance(source, int)}
         if any(parameter.name not in used for parameter in self._params):
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
         self._flat = _Flat(self._params, trainer)
-        self._call, self._cells = _cached_op(graph, sources)
+        self._call, self._places = _cached_op(graph, sources, len(batch))
         self._ones: dict[int, Any] = {}
         self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
         self._fed = [(s, array) for s, array in zip(sources, self._arguments) if array is not None]
 
-    def __call__(self, data: Any, label: Any, batch_size: int) -> Any:
+    def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
         arguments = self._arguments
-        arguments[self._cells[0]], arguments[self._cells[1]] = data, label
+        for place, item in zip(self._places, batch):
+            arguments[place] = item
         with mx.autograd.record():
             value = self._call(*arguments)
         ones = self._ones.get(batch_size)
@@ -193,35 +198,36 @@ def _updated_alike(params: list[Any]) -> bool:
     return len({(p.grad_req, p.lr_mult, p.wd_mult) for p in params}) == 1
 
 
-def _trace(net: Any, loss: Any) -> tuple[Any, list[Any]]:
-    """Return net and loss as one symbol, and for each of its inputs the parameter, or 0 (data) or 1 (label)."""
-    variables = [mx.sym.var("mxfair_data"), mx.sym.var("mxfair_label")]
+def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
+    """Return net and loss as one symbol, and for each of its inputs the parameter, or its place in a batch."""
+    own = ["mxfair_data", "mxfair_label", "mxfair_group"][:items]
+    variables = [mx.sym.var(name) for name in own]
     try:
         # A name manager of its own counts operators from 0: the same blocks give the same graph, names included.
         with mx.autograd.pause(train_mode=True), mx.name.NameManager():
-            graph = loss(net(variables[0]), variables[1])
+            graph = loss(net(variables[0]), *variables[1:])
     except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
         raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error
     if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1:
         raise UnsupportedError("the loss does not return one array")
     params = {**net.collect_params(), **loss.collect_params()}
-    known = {"mxfair_data": 0, "mxfair_label": 1, **params}
+    known = {**{name: place for place, name in enumerate(own)}, **params}
     names = graph.list_inputs()
-    if not {"mxfair_data", "mxfair_label"} <= set(names) or not set(names) <= set(known):
-        raise UnsupportedError("the loss does not use both data and label")
+    if not set(own) <= set(names) or not set(names) <= set(known):
+        raise UnsupportedError("the loss does not use all items of the batch")
     return graph, [known[name] for name in names]
 
 
-def _cached_op(graph: Any, sources: list[Any]) -> tuple[Any, list[int]]:
-    """Return the callable graph and the places of data and label among its inputs."""
-    cells = [sources.index(0), sources.index(1)]
+def _cached_op(graph: Any, sources: list[Any], items: int) -> tuple[Any, list[int]]:
+    """Return the callable graph and the places of a batch's items among its inputs."""
+    places = [sources.index(item) for item in range(items)]
     flags: Iterable[tuple[str, Any]] = [
-        ("data_indices", sorted(cells)),
-        ("param_indices", [i for i in range(len(sources)) if i not in cells]),
+        ("data_indices", sorted(places)),
+        ("param_indices", [i for i in range(len(sources)) if i not in places]),
         ("static_alloc", True),
         ("static_shape", True),
     ]
-    return mx.nd.CachedOp(graph, flags), cells
+    return mx.nd.CachedOp(graph, flags), places
 
 
 def _copy_states(new: list[Any], old: list[Any], optimizer: Any, places: list[int], params: list[Any]) -> None:

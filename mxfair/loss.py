@@ -24,6 +24,8 @@ class GroupLoss(mx.gluon.loss.Loss):
         Factor of the whole loss.
     batch_axis : int, default=0
         The axis of the samples.
+    **kwargs
+        ``prefix`` and ``params``, as for any Block.
     """
 
     def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
@@ -64,6 +66,8 @@ class WeightedLoss(GroupLoss):
         Number of cells.
     source : SampleWeights, optional
         Where the weights come from; `mxfair.training.fit` updates it.
+    **kwargs
+        ``prefix`` and ``params``, as for any Block.
 
     Notes
     -----

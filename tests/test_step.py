@@ -30,7 +30,7 @@ def run(net, hybridize, *, loss=None, optimizer="sgd", options=None, batches=Non
     losses = []
     for i in range(steps):
         data, label = batches[i % len(batches)]
-        losses.append(step(data, label, len(data)))
+        losses.append(step((data, label), len(data)))
     return np.concatenate([value.asnumpy() for value in losses]), step, trainer
 
 
@@ -216,7 +216,7 @@ def test_graph_steps_after_plain_ones_continue(make_net, values_of, name):
             batch = table()
             step, _ = make_step(net, loss, trainer, batch, hybridize=hybridize)
             for _ in range(4):
-                step(*batch, 20)
+                step(batch, 20)
         results.append(values_of(net))
     np.testing.assert_allclose(*results, rtol=1e-6, atol=1e-7)
 
@@ -239,7 +239,7 @@ def test_updates_are_counted_by_device(make_net, values_of):
             step, _ = make_step(net, loss, trainer, (data, label), hybridize=hybridize)
             assert type(step) is (GraphStep if hybridize else PlainStep)
             for _ in range(4):
-                step(data, label, 20)
+                step((data, label), 20)
         results.append(values_of(net))
     np.testing.assert_allclose(*results, rtol=1e-6, atol=1e-7)
 
@@ -251,7 +251,7 @@ def test_losses_that_are_kept_do_not_change(make_net):
     step, _ = make_step(net, BCE(), trainer, batch, hybridize=True)
     kept, read = [], []
     for _ in range(20):
-        value = step(*batch, 20)
+        value = step(batch, 20)
         kept.append(value)
         read.append(value.asnumpy().copy())
     np.testing.assert_array_equal([value.asnumpy() for value in kept], read)
@@ -266,7 +266,7 @@ def test_values_written_between_steps_are_used(both, make_net, values_of):
         trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.05, "momentum": 0.9})
         step, _ = make_step(net, BCE(), trainer, batch, hybridize=hybridize)
         for i in range(6):
-            step(*batch, 20)
+            step(batch, 20)
             if i == 2:
                 net[0].weight.set_data(net[0].weight.data() * 0 + 0.25)
         results.append(values_of(net))
@@ -382,7 +382,7 @@ def test_whatever_the_graph_does_not_cover_is_trained_plainly(make_net, values_o
         assert reason
         mx.random.seed(1)
         for _ in range(4):
-            step(*batch, 20)
+            step(batch, 20)
         results.append(values_of(net))
     np.testing.assert_array_equal(*results)
 
@@ -407,7 +407,7 @@ def test_a_loss_with_parameters_in_the_trainer_is_trained_plainly(make_net):
     batch = table()
     step, reason = make_step(net, loss, trainer, batch, hybridize=True)
     assert "not the net's" in reason
-    step(*batch, 20)
+    step(batch, 20)
     assert loss.temperature.data().asscalar() != 1
 
 
@@ -446,7 +446,7 @@ def test_a_trained_parameter_that_the_loss_does_not_use_is_gluons_error(make_net
     batch = table()
     step, _ = make_step(net, BCE(), trainer, batch, hybridize=True)
     with pytest.raises(UserWarning, match="has not been updated by backward"):
-        step(*batch, 20)
+        step(batch, 20)
 
 
 CHANGES = {

@@ -91,7 +91,7 @@ class Cells:
             more = f"; and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
             warnings.warn(
                 f"{len(empty)} of {self.size} (label, group) cells are empty: {shown}{more}. They cannot be "
-                "drawn, and the gaps of these labels say nothing about these groups. Merge small groups, or collect data.",
+                "drawn, and the gaps of these labels say nothing about these groups. Merge small groups.",
                 UserWarning,
                 stacklevel=4,
             )

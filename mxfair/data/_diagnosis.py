@@ -24,7 +24,7 @@ REPEATS, STARVED = 20.0, 0.1
 class Finding:
     """A sign that the updates do not work.
 
-    Attributes
+    Parameters
     ----------
     kind : {"saturation", "oscillation", "starvation", "repetition"}
     epoch : int
@@ -42,7 +42,12 @@ class Finding:
     message: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields."""
+        """Return the fields.
+
+        Returns
+        -------
+        dict
+        """
         return asdict(self)
 
     def __str__(self) -> str:

@@ -14,8 +14,9 @@ from mxfair._validation import InputError, InputTypeError, numbers, one_of, posi
 from mxfair.criterion import Criterion, LossCriterion, criterion_named
 from mxfair.data._cells import Cells
 from mxfair.data._diagnosis import Finding, diagnose
+from mxfair.data._stats import CallableSignal
 from mxfair.data.controller import Controller, controller_named
-from mxfair.data.signal import NEEDS, CallableSignal, CellStats, Signal
+from mxfair.data.signal import NEEDS, CellStats, Signal
 from mxfair.groups import Groups
 from mxfair.rate import Rate
 
@@ -154,7 +155,9 @@ class Steering:
     def _check_labels(self, cells: Cells) -> None:
         own, other = self.cells, cells
         same = (own.cuts is None) == (other.cuts is None) and np.array_equal(own.classes, other.classes)
-        if not same or (own.cuts is not None and not np.array_equal(own.cuts, other.cuts)):
+        if own.cuts is not None and other.cuts is not None:
+            same = np.array_equal(own.cuts, other.cuts)
+        if not same:
             shown = [c.classes.tolist() if c.cuts is None else f"bins at {c.cuts.tolist()}" for c in (own, other)]
             raise InputError(
                 f"The signal must measure the sampler's labels, {shown[0]}; got {shown[1]}. A held-out set needs "
@@ -218,7 +221,7 @@ class Steering:
             if values is None or len(values) != self.cells.n:
                 raise InputError(
                     f"'signal' must measure {extra!r} of all {self.cells.n} training samples, for the selection inside "
-                    f"the cells; got {'none' if values is None else len(values)}. Use a FullPass over the training data."
+                    f"the cells; got {'none' if values is None else len(values)}. Use a FullPass over them."
                 )
         if stats.rates is not None:
             self._check_names(stats.rates.groups)
@@ -288,8 +291,9 @@ class Steering:
             "findings": [finding.to_dict() for finding in self.findings],
             "controller": self.controller.state_dict(),
         }
-        if hasattr(self.signal, "state_dict"):
-            state["signal"] = self.signal.state_dict()
+        signal: Any = self.signal
+        if hasattr(signal, "state_dict"):
+            state["signal"] = signal.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -300,8 +304,9 @@ class Steering:
         self.epoch, self.mix, self.history = state["epoch"], mix, [dict(entry) for entry in state["history"]]
         self.findings = [Finding(**finding) for finding in state["findings"]]
         self.controller.load_state_dict(state["controller"])
-        if hasattr(self.signal, "load_state_dict") and "signal" in state:
-            self.signal.load_state_dict(state["signal"])
+        signal: Any = self.signal
+        if hasattr(signal, "load_state_dict") and "signal" in state:
+            signal.load_state_dict(state["signal"])
 
 
 class Steered:

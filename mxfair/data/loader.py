@@ -116,6 +116,7 @@ class DataLoader(mx.gluon.data.DataLoader):
     """
 
     _worker_pool = None  # Gluon's __del__ reads it, also where __init__ has raised
+    _batch_sampler: Any
     _running: object | None = None  # what tells the newest iterator from older ones
     _used = 0
 

@@ -11,7 +11,8 @@ from mxfair._inference import decision_places, forward, is_probability, loader_o
 from mxfair._validation import InputError, generator, numeric_labels, positive_integer, same_length, to_numpy
 from mxfair.data._blocks import plain_state
 from mxfair.data._cells import Cells
-from mxfair.data.signal import SAMPLE_NEEDS, CellStats, check_finite, mean_loss, to_table
+from mxfair.data._stats import check_finite, mean_loss, to_table
+from mxfair.data.signal import SAMPLE_NEEDS, CellStats
 from mxfair.groups import Groups
 
 mx: Any = import_mxnet()

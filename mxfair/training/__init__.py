@@ -6,12 +6,20 @@ Callbacks run in `fit`, and, through `CallbackHandler`, in Gluon's Estimator.
 from __future__ import annotations
 
 from mxfair.training._loop import fit
-from mxfair.training.callbacks import Callback, EarlyStopping, ProgressBar, SamplerHistory, TrainingState
+from mxfair.training.callbacks import (
+    Callback,
+    EarlyStopping,
+    ProgressBar,
+    SamplerHistory,
+    TrainingState,
+    UpdateWeights,
+)
 from mxfair.training.checkpoint import Checkpoint
 from mxfair.training.evaluation import EvaluateGaps
 from mxfair.training.handlers import CallbackHandler, FairnessHandler
 from mxfair.training.history import History
 from mxfair.training.selection import best_epoch, pareto_epochs
+from mxfair.training.snapshot import Snapshot
 
 __all__ = [
     "Callback",
@@ -23,7 +31,9 @@ __all__ = [
     "History",
     "ProgressBar",
     "SamplerHistory",
+    "Snapshot",
     "TrainingState",
+    "UpdateWeights",
     "best_epoch",
     "fit",
     "pareto_epochs",

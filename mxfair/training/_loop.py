@@ -15,8 +15,10 @@ from mxfair import _step
 from mxfair._compat import import_mxnet
 from mxfair._inference import context_of
 from mxfair._validation import InputError, InputTypeError, positive_integer
-from mxfair.training.callbacks import Callback, ProgressBar, SamplerHistory, TrainingState
+from mxfair.loss import GroupLoss
+from mxfair.training.callbacks import Callback, ProgressBar, SamplerHistory, TrainingState, UpdateWeights
 from mxfair.training.history import History
+from mxfair.training.snapshot import Snapshot
 
 mx: Any = import_mxnet()
 
@@ -40,6 +42,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     progress: bool | str | None = None,
     hybridize: bool = True,
+    snapshot: Snapshot | None = None,
 ) -> History:
     """Train a net: the plain Gluon loop, with progress, history and callbacks.
 
@@ -51,9 +54,10 @@ def fit(
     net : gluon.Block
         The net, initialized.
     loader : iterable of (data, label, ...)
-        A data loader; further items of a batch, such as the group, are not used by the loss.
+        A data loader; a third item of a batch, such as the group, is given to a `GroupLoss` only.
     loss : gluon.loss.Loss
-        Returns one value per sample, shape (batch_size,).
+        Returns one value per sample, shape (batch_size,). The weights of a `WeightedLoss` are updated when epochs
+        begin.
     trainer : gluon.Trainer
         Holds the net's parameters and the optimizer.
     epochs : int
@@ -67,6 +71,9 @@ def fit(
         optimizer allows it. The numbers are those of the plain loop; the net's own hybridization is left alone. An
         attribute of net or loss that a callback changes takes effect when the next epoch starts. Pass False for a net
         whose ``hybrid_forward`` must run as Python in every step.
+    snapshot : Snapshot, optional
+        Write everything to a file every so often, and go on from it where it exists: a run that was killed ends as if
+        it had not been.
 
     Returns
     -------
@@ -117,84 +124,109 @@ def fit(
         )
     state = TrainingState(net, loader, loss, trainer, epochs)
     hooks: list[Callback] = [SamplerHistory(), *callbacks]
+    if getattr(loss, "source", None) is not None:
+        hooks.insert(0, UpdateWeights())
     if progress or (progress is None and _someone_watches()):
         hooks.append(ProgressBar(progress if isinstance(progress, str) else "training"))
-    loop = _Loop(state, hooks, hybridize)
+    loop = _Loop(state, hooks, hybridize, snapshot)
     for hook in hooks:
         hook.on_train_begin(state)
     with contextlib.ExitStack() as endings:
         for hook in reversed(hooks):  # last in, first out: they end in order, each of them even where one raises
             endings.callback(hook.on_train_end, state)
-        for epoch in range(epochs):
-            state.epoch = epoch
-            loop.epoch()
+        losses = snapshot.resume(state, hooks) if snapshot is not None else None
+        for epoch in range(state.epoch, epochs):
             if state.stop:
                 break
+            state.epoch = epoch
+            loop.epoch(losses)
+            losses = None
     return state.history
 
 
 class _Loop:
     """The batches of an epoch."""
 
-    def __init__(self, state: TrainingState, hooks: list[Callback], hybridize: bool) -> None:
-        self.state, self.hooks, self._hybridize = state, hooks, hybridize
+    def __init__(self, state: TrainingState, hooks: list[Callback], hybridize: bool, snapshot: Snapshot | None) -> None:
+        self.state, self.hooks, self._hybridize, self._snapshot = state, hooks, hybridize, snapshot
+        self._items = 3 if isinstance(state.loss, GroupLoss) else 2
+        self._read: list[np.ndarray] = []  # losses of this epoch that are on the host already
         self._ctx = context_of(state.net)
         self._step: Any = None
         self._per_batch = [hook for hook in hooks if type(hook).on_batch_end is not Callback.on_batch_end]
 
-    def epoch(self) -> None:
+    def epoch(self, resumed: list[np.ndarray] | None = None) -> None:
+        """Run an epoch, or the rest of one whose first losses are known."""
         state, begin = self.state, time.perf_counter()
-        for hook in self.hooks:
-            hook.on_epoch_begin(state)
+        if resumed is None:
+            for hook in self.hooks:
+                hook.on_epoch_begin(state)
+        self._read, first = (resumed, state.batch + 1) if resumed is not None else ([], 0)
         losses: list[Any] = []
-        for number, batch in enumerate(state.loader):
+        for number, batch in enumerate(state.loader, start=first):
             state.batch = number
             losses.append(self._train_on(batch))
             if len(losses) > QUEUE:
                 losses[-QUEUE].wait_to_read()
             for hook in self._per_batch:
                 hook.on_batch_end(state)
+            if self._snapshot is not None and (number + 1) % self._snapshot.every == 0:
+                self._snapshot.save(state, self.hooks, self._on_host(losses))
         entry = {"epoch": state.epoch, "loss": self._mean(losses), "seconds": time.perf_counter() - begin}
         self._check_weights()
         state.history.epochs.append(entry)
         for hook in self.hooks:
             hook.on_epoch_end(state)
+        if self._snapshot is not None:
+            self._snapshot.save(state, self.hooks, None)
 
     def _train_on(self, batch: Any) -> Any:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise InputError("'loader' must yield (data, label) or (data, label, group); got a batch without a label.")
-        for item in batch[:2]:
+        if len(batch) < self._items:
+            raise InputError(
+                f"'loader' must yield (data, label, group) for {type(self.state.loss).__name__}; got a batch without a "
+                "third item. Put the groups into the dataset, or use weights.attach(dataset)."
+            )
+        for item in batch[: self._items]:
             if not isinstance(item, mx.nd.NDArray):
                 raise InputTypeError(
                     f"'loader' must yield data and label as NDArrays; got {type(item).__name__}. "
                     "Use mxfair.data.DataLoader, or a hand-written loop for a net with several inputs."
                 )
-        data, label = batch[0].as_in_context(self._ctx), batch[1].as_in_context(self._ctx)
+        inputs = tuple(item.as_in_context(self._ctx) for item in batch[: self._items])
+        data = inputs[0]
         state = self.state
         first = state.batch == 0
         hooks_ran = first or self._per_batch  # and may have frozen a layer, or loaded states
         retrace = first and len(self.hooks) > 1
         if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
             with mx.autograd.pause(train_mode=False):
-                shape = state.loss(state.net(data), label).shape
+                shape = state.loss(state.net(data), *inputs[1:]).shape
             if shape != (data.shape[0],):
                 raise InputError(
                     f"'loss' must return one value per sample, shape ({data.shape[0]},); got {shape}. "
                     "Do not average over the batch: Trainer.step divides by its size."
                 )
             self._step, reason = _step.make_step(
-                state.net, state.loss, state.trainer, (data, label), hybridize=self._hybridize
+                state.net, state.loss, state.trainer, inputs, hybridize=self._hybridize
             )
             if reason.startswith("tracing failed"):
                 warnings.warn(f"fit runs the plain, slower loop: {reason}", RuntimeWarning, stacklevel=5)
-        return self._step(data, label, data.shape[0])
+        return self._step(inputs, data.shape[0])
+
+    def _on_host(self, losses: list[Any]) -> np.ndarray:
+        """Return this epoch's losses as one array; those that were given are read, and need not be given again."""
+        parts = [mx.nd.concat(*losses[i : i + QUEUE], dim=0).asnumpy() for i in range(0, len(losses), QUEUE)]
+        losses.clear()
+        self._read = [np.concatenate([*self._read, *parts])]
+        return self._read[0]
 
     def _mean(self, losses: list[Any]) -> float:
         """Return the mean loss over the samples, waiting for the epoch's computations and raising their errors."""
-        if not losses:
+        if not losses and not self._read:
             raise InputError("'loader' must yield at least one batch; got none.")
-        parts = [mx.nd.concat(*losses[i : i + QUEUE], dim=0).asnumpy() for i in range(0, len(losses), QUEUE)]
-        mean = float(np.concatenate(parts).mean(dtype=np.float64))
+        mean = float(self._on_host(losses).mean(dtype=np.float64))
         if not np.isfinite(mean):
             raise FloatingPointError(_DIVERGED.format(what="The loss", epoch=self.state.epoch, value=mean))
         return mean

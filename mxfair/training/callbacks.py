@@ -10,7 +10,7 @@ from mxfair._validation import InputError, InputTypeError, one_of, positive_inte
 from mxfair.training._choice import column
 from mxfair.training.history import History
 
-__all__ = ["Callback", "EarlyStopping", "ProgressBar", "SamplerHistory", "TrainingState"]
+__all__ = ["Callback", "EarlyStopping", "ProgressBar", "SamplerHistory", "TrainingState", "UpdateWeights"]
 
 
 @dataclass
@@ -92,11 +92,56 @@ class Callback:
         state : TrainingState
         """
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a later run needs to go on from here: plain values and NumPy arrays; see `Snapshot`.
+
+        Returns
+        -------
+        dict
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken; runs after `on_train_begin`.
+
+        Parameters
+        ----------
+        state : dict
+        """
+
+
+class UpdateWeights(Callback):
+    """Update the weights of a `WeightedLoss` when an epoch begins, and every `update_every` batches of its source.
+
+    `fit` adds it by itself where the loss has such weights.
+    """
+
+    def on_epoch_begin(self, state: TrainingState) -> None:
+        """See `Callback.on_epoch_begin`.
+
+        Parameters
+        ----------
+        state : TrainingState
+        """
+        state.loss.source.update()
+
+    def on_batch_end(self, state: TrainingState) -> None:
+        """See `Callback.on_batch_end`.
+
+        Parameters
+        ----------
+        state : TrainingState
+        """
+        source, done = state.loss.source, state.batch + 1
+        if source.update_every and done % source.update_every == 0 and done < len(state.loader):
+            source.update(done)
+
 
 class SamplerHistory(Callback):
-    """Copy a fair sampler's gap and shares into the history; `fit` adds it by itself.
+    """Copy the gap and the shares of a fair sampler, or of weights, into the history; `fit` adds it by itself.
 
-    Columns are ``gap`` (the criterion's difference on the training data before the epoch) and ``share[label, group]``.
+    Columns are ``gap`` (the criterion's difference on the training data before the epoch's last update) and
+    ``share[label, group]``.
     """
 
     def on_epoch_end(self, state: TrainingState) -> None:
@@ -106,20 +151,16 @@ class SamplerHistory(Callback):
         ----------
         state : TrainingState
         """
-        sampler: Any = getattr(state.loader, "_batch_sampler", None)
+        source = getattr(state.loss, "source", None)
+        sampler: Any = getattr(state.loader, "_batch_sampler", None) if source is None else source
         if not getattr(sampler, "history", None):
             return
         latest, entry = sampler.history[-1], state.history.epochs[-1]
         if latest["gap"] is not None:
             entry["gap"] = latest["gap"]
-        for label, row in zip(sampler.classes, latest["shares"]):
+        for label, row in zip(sampler.label_names, latest["shares"]):
             for group, share in zip(sampler.groups.names, row):
-                entry[f"share[{_label(label)}, {group}]"] = share
-
-
-def _label(value: Any) -> str:
-    """Return a label as text: 1.0 reads '1'."""
-    return str(int(value)) if float(value).is_integer() else str(value)
+                entry[f"share[{label}, {group}]"] = share
 
 
 class ProgressBar(Callback):
@@ -259,6 +300,24 @@ class EarlyStopping(Callback):
         self._waited += 1
         if self._waited >= self.patience:
             self.stopped_epoch, state.stop = state.epoch, True
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Callback.state_dict`.
+
+        Returns
+        -------
+        dict
+        """
+        return {"best": self.best, "waited": self._waited, "stopped_epoch": self.stopped_epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Callback.load_state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        self.best, self._waited, self.stopped_epoch = state["best"], state["waited"], state["stopped_epoch"]
 
     def __repr__(self) -> str:
         end = "" if self.stopped_epoch is None else f", stopped after epoch {self.stopped_epoch}"

@@ -9,10 +9,13 @@ import pathlib
 import warnings
 from typing import Any
 
-from mxfair._validation import InputError, one_of
+from mxfair._compat import import_mxnet
+from mxfair._validation import InputError, one_of, to_numpy
 from mxfair.training._choice import best_entry, check_bound, column, larger_is_better, unmet
 from mxfair.training.callbacks import Callback, TrainingState
 from mxfair.training.selection import pareto_epochs
+
+mx: Any = import_mxnet()
 
 __all__ = ["Checkpoint"]
 
@@ -195,6 +198,31 @@ class Checkpoint(Callback):
             warnings.warn(unmet(self.best, self.max_gap, self.y), UserWarning, stacklevel=2)
         if self._restore:
             self.load(state.net)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Callback.state_dict`.
+
+        Returns
+        -------
+        dict
+        """
+        kept = {
+            epoch: {name: to_numpy(array) for name, array in arrays.items()} for epoch, arrays in self._kept.items()
+        }
+        return {"best": self.best, "entries": self._entries, "kept": kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Callback.load_state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        self.best, self._entries = state["best"], list(state["entries"])
+        self._kept = {
+            int(epoch): {name: mx.nd.array(array, dtype=array.dtype) for name, array in arrays.items()}
+            for epoch, arrays in state["kept"].items()
+        }
 
     def __repr__(self) -> str:
         bound = f", {self.y} <= {self.max_gap:g}" if math.isfinite(self.max_gap) else ""

@@ -199,6 +199,24 @@ class EvaluateGaps(Callback):
         """
         state.history.epochs[-1].update(self.evaluate(state.net, loss=state.loss))
 
+    def state_dict(self) -> dict[str, Any]:
+        """See `Callback.state_dict`.
+
+        Returns
+        -------
+        dict
+        """
+        return {"told": sorted(map(list, self._told))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Callback.load_state_dict`.
+
+        Parameters
+        ----------
+        state : dict
+        """
+        self._told = {(rate, group) for rate, group in state["told"]}
+
     def __repr__(self) -> str:
         return f"EvaluateGaps({self.name}: {', '.join(criterion.name for criterion in self.criteria)})"
 

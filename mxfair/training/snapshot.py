@@ -25,8 +25,8 @@ class Snapshot:
     """Write the whole state of a training to a file every so often, and go on from it when `fit` is called again.
 
     Run the same program again after it was killed: where the file exists, `fit` goes on from its last batch and ends
-    with the weights and the history of a run that was never stopped, bit by bit (seconds aside). A run that had ended is
-    not repeated; with more epochs it is continued.
+    with the weights and the history of a run that was never stopped, bit by bit (seconds aside). A run that had ended
+    is not repeated; with more epochs it is continued.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ class Snapshot:
     every : int, default=100
         Batches between two writes, each of which waits for the engine; the end of an epoch is written in any case.
     seed : int, optional
-        Set the engine's random seed at each write and when going on, from this number, epoch and batch: the engine cannot
-        tell its random state, which Dropout draws from. Without it, a net that draws random numbers goes on with others.
+        Set the engine's random seed at each write and when going on, from this number, epoch and batch: the engine
+        cannot tell its random state, which Dropout draws from. Without it, a net that draws random numbers goes on with
+        others.
 
     Raises
     ------
@@ -46,9 +47,9 @@ class Snapshot:
 
     Notes
     -----
-    Stored are the parameters of net and loss, the optimizer's states and counts, the loader with its sampler, shares and
-    random numbers, the history, the losses of the epoch under way, and the state of each callback that has a
-    ``state_dict``. The file is a NumPy archive without pickles.
+    Stored are the parameters of net and loss, the optimizer's states and counts, the loader with its sampler, shares
+    and random numbers, the history, the losses of the epoch under way, and the states of the callbacks. The optimizer's
+    rates are among them: what the program says otherwise does not count. The file is a NumPy archive without pickles.
 
     Random transforms of a dataset draw from NumPy's and the engine's global states, which are not stored.
 
@@ -97,13 +98,11 @@ class Snapshot:
         """
         _prepare(state.trainer)
         _loader_state(state.loader)  # an error now, not when the first file is due
-        for hook in hooks:
-            _fingerprint(hook)
         if not self.path.exists():
-            self._reseed(0, 0)
+            self._reseed(0, 0, 0)
             return None
         stored = self._read(state)
-        _load_arrays(_parameters(state), stored["params"], "params")
+        _load_arrays(_parameters(state), stored["params"])
         _load_optimizer(state.trainer, stored["optimizer"])
         state.loader.load_state_dict(stored["loader"])
         for name, part in _with_state(state, hooks).items():
@@ -111,7 +110,7 @@ class Snapshot:
                 part.load_state_dict(stored["parts"][name])
         state.history.epochs[:] = stored["history"]
         state.epoch, state.batch, state.stop = stored["epoch"], stored["batch"], stored["stop"]
-        self._reseed(state.epoch, -1 if stored["losses"] is None else state.batch)
+        self._reseed(stored["losses"] is None, state.epoch, state.batch)
         return None if stored["losses"] is None else [np.asarray(stored["losses"], dtype=np.float32)]
 
     def save(self, state: TrainingState, hooks: list[Any], losses: np.ndarray | None) -> None:
@@ -126,8 +125,8 @@ class Snapshot:
         """
         document = {
             "format": _FORMAT,
-            "run": _run(state, hooks),
-            "epoch": state.epoch,
+            "run": _run(state),
+            "epoch": state.epoch + (losses is None),
             "batch": state.batch,
             "stop": state.stop,
             "history": state.history.epochs,
@@ -138,7 +137,7 @@ class Snapshot:
             "parts": {name: part.state_dict() for name, part in _with_state(state, hooks).items()},
         }
         _write(self.path, document)
-        self._reseed(state.epoch, -1 if losses is None else state.batch)
+        self._reseed(losses is None, state.epoch + (losses is None), state.batch)
 
     def _read(self, state: TrainingState) -> dict[str, Any]:
         try:
@@ -149,25 +148,26 @@ class Snapshot:
             ) from error
         if stored.get("format") != _FORMAT:
             raise InputError(f"'{self.path}' must be a snapshot of this version of mxfair. Remove it to start anew.")
-        own = _run(state, [])
+        own = _run(state)
         differing = [key for key in own if stored["run"].get(key) != own[key]]
         if differing:
             key = differing[0]
             raise InputError(
-                f"'{self.path}' must be a snapshot of this training; its {key} is {stored['run'].get(key)!r}, here it is "
-                f"{own[key]!r}. Use another file, or remove it to start anew."
+                f"'{self.path}' must be a snapshot of this training; its {key} is {stored['run'].get(key)!r}, here it "
+                f"is {own[key]!r}. Use another file, or remove it to start anew."
             )
         return stored
 
-    def _reseed(self, epoch: int, batch: int) -> None:
+    def _reseed(self, *place: int) -> None:
         if self.seed is not None:
-            mx.random.seed(int(np.random.SeedSequence((self.seed, epoch, batch + 1)).generate_state(1)[0] >> 1))
+            entropy = (self.seed, *map(int, place))
+            mx.random.seed(int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1))
 
     def __repr__(self) -> str:
         return f"Snapshot({str(self.path)!r}, every={self.every}, seed={self.seed})"
 
 
-def _run(state: TrainingState, hooks: list[Any]) -> dict[str, Any]:
+def _run(state: TrainingState) -> dict[str, Any]:
     """Return what must be the same in the run that goes on."""
     sampler = getattr(state.loader, "_batch_sampler", None)
     return {
@@ -188,29 +188,25 @@ def _parameters(state: TrainingState) -> dict[str, Any]:
     return arrays
 
 
-def _load_arrays(arrays: dict[str, Any], stored: dict[str, Any], what: str) -> None:
+def _load_arrays(arrays: dict[str, Any], stored: dict[str, Any]) -> None:
     for name, array in arrays.items():
         array[:] = mx.nd.array(stored[name], dtype=array.dtype, ctx=array.context)
 
 
 def _with_state(state: TrainingState, hooks: list[Any]) -> dict[str, Any]:
     """Return the parts besides the loader that have a state: callbacks by place and class, and the loss's weights."""
-    parts = {_fingerprint(hook, place): hook for place, hook in enumerate(hooks) if hasattr(hook, "load_state_dict")}
+    parts: dict[str, Any] = {f"{place} {type(hook).__name__}": hook for place, hook in enumerate(hooks)}
     source = getattr(state.loss, "source", None)
     if source is not None:
         parts["weights"] = source
     return parts
 
 
-def _fingerprint(hook: Any, place: int = 0) -> str:
-    return f"{place} {type(hook).__name__}"
-
-
 def _loader_state(loader: Any) -> dict[str, Any]:
     if not hasattr(loader, "state_dict"):
         raise InputError(
-            f"'loader' must be able to go on from inside an epoch; got {type(loader).__name__}. Use mxfair.data.DataLoader "
-            "or FairDataLoader."
+            f"'loader' must be able to go on from inside an epoch; got {type(loader).__name__}. Use "
+            "mxfair.data.DataLoader or FairDataLoader."
         )
     return loader.state_dict()
 
@@ -251,7 +247,7 @@ def _load_optimizer(trainer: Any, stored: dict[str, Any]) -> None:
         value = optimizer.create_state_multi_precision(place, parameter.data(parameter.list_ctx()[0]))
         arrays: dict[str, Any] = {}
         _flatten(str(place), value, arrays, live=True)
-        _load_arrays({k: v for k, v in arrays.items() if v is not None}, stored["states"], "states")
+        _load_arrays(arrays, stored["states"])
         updater.states[place], updater.states_synced[place] = value, True
     optimizer._set_current_context(trainer._contexts[0].device_id)
     optimizer._index_update_count.clear()
@@ -278,7 +274,7 @@ def _scalars(thing: Any) -> dict[str, Any]:
 def _write(path: pathlib.Path, document: dict[str, Any]) -> None:
     """Write the document beside its place and move it there whole."""
     arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(_extract(document, "", arrays))
+    text = json.dumps(_extract(document, arrays))
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -297,16 +293,16 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
         return _restore(document, archive)
 
 
-def _extract(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+def _extract(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     """Return a value for JSON; arrays go into the archive."""
     if isinstance(value, np.ndarray):
         key = f"a{len(arrays)}"
         arrays[key] = value
         return {"__array__": key}
     if isinstance(value, dict):
-        return {str(key): _extract(part, str(key), arrays) for key, part in value.items()}
+        return {str(key): _extract(part, arrays) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_extract(part, name, arrays) for part in value]
+        return [_extract(part, arrays) for part in value]
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -25,11 +25,8 @@ OBJECTS = public_objects()
 NOT_PUBLIC = {
     "mxfair.cli.predict": "a command, run by its name in the shell",
     "mxfair.cli.train": "a command, run by its name in the shell",
-    "mxfair.data.controller.Lever": "shared by the modules of the package",
     "mxfair.data.controller.controller_named": "shared by the modules of the package",
-    "mxfair.data.controller.find_levers": "shared by the modules of the package",
-    "mxfair.data.signal.CallableSignal": "shared by the modules of the package",
-    "mxfair.data.signal.cell_losses": "shared by the modules of the package",
+    "mxfair.data.selection.selector_named": "shared by the modules of the package",
     "mxfair.metric.intervals.intervals_of": "shared by the modules of the package",
     "mxfair.metric.rates.averaged": "shared by the modules of the package",
     "mxfair.metric.rates.rate_of": "shared by the modules of the package",

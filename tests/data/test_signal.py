@@ -6,7 +6,7 @@ from mxnet import autograd, gluon
 from mxfair._validation import InputError
 from mxfair.data import FullPass, Signal
 from mxfair.data._cells import Cells
-from mxfair.data.signal import cell_losses
+from mxfair.data._stats import cell_losses
 from mxfair.groups import Groups
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss

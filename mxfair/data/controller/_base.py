@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from mxfair._validation import InputError
 from mxfair.criterion import Criterion
 from mxfair.data.signal import CellStats
 
-__all__ = ["Controller", "fraction"]
+__all__ = ["Controller", "fraction", "positive"]
 
 
 class Controller:
@@ -121,4 +122,12 @@ def fraction(value: Any, name: str) -> float:
     """Return a number between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
         raise InputError(f"'{name}' must be between 0 and 1; got {value!r}.")
+    return float(value)
+
+
+def positive(value: Any, name: str) -> float:
+    """Return a number above 0."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise InputError(f"'{name}' must be a number above 0; got {value!r}.")
     return float(value)

@@ -7,6 +7,8 @@ they are scaled by G / (G - 1) so that a step of k moves a share by k times the 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mxfair._validation import InputError, one_of
@@ -48,10 +50,10 @@ class RateGaps(Gaps):
     def __call__(self, stats: CellStats) -> np.ndarray:
         """Return the deviations."""
         assert stats.rates is not None  # the sampler measured what `need` says
-        move = 0.0
+        move: Any = 0.0
         for lever in self.levers:
             move = move + np.outer(lever.signs, self._below_mean(lever_rates(lever, stats.rates)))
-        return np.asarray(move) / self.per_label[:, None]
+        return move / self.per_label[:, None]
 
     def _below_mean(self, rates: GroupMetric) -> np.ndarray:
         """Return how far each group's rate lies below the mean, in gaps of two groups; 0 where it is undefined."""

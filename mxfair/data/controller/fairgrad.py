@@ -6,10 +6,9 @@ import numpy as np
 
 from mxfair._validation import InputError
 from mxfair.criterion import Criterion, LossCriterion
-from mxfair.data.controller._base import Controller, fraction
+from mxfair.data.controller._base import Controller, fraction, positive
 from mxfair.data.controller._gaps import lever_rates
 from mxfair.data.controller._levers import find_levers
-from mxfair.data.controller.robust import positive
 from mxfair.data.signal import CellStats
 
 __all__ = ["FairGradController"]

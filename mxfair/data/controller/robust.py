@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from mxfair._validation import InputError, one_of
 from mxfair.criterion import Criterion, LossCriterion
-from mxfair.data.controller._base import Controller, fraction
+from mxfair.data.controller._base import Controller, fraction, positive
 from mxfair.data.signal import CellStats
 
 __all__ = ["FairDROController", "GroupDROController"]
@@ -159,11 +156,3 @@ class FairDROController(Controller):
         worst = np.where(present, np.maximum(1 / count + np.sqrt(2 * self.rho / count) * unit, 0.0), 0.0)
         self.updates += 1
         return shares - (shares - worst / worst.sum(axis=1, keepdims=True)) / self.updates
-
-
-def positive(value: Any, name: str) -> float:
-    """Return a number above 0."""
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise InputError(f"'{name}' must be a number above 0; got {value!r}.")
-    return float(value)
