@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._inference import decision_places, forward, is_probability, loader_of, scores
+from mxfair._inference import PredictGraph, decision_places, forward, is_probability, loader_of, scores
 from mxfair._validation import InputError, generator, numeric_labels, positive_integer, same_length, to_numpy
 from mxfair.data._blocks import plain_state
 from mxfair.data._cells import Cells
@@ -92,6 +92,7 @@ class FullPass:
         if _has_nan(data):
             raise InputError("'data' must not hold NaN: a net may turn it into 0 unseen. Impute or drop these samples.")
         self.data = self._prepared(data, num_workers, thread_pool)
+        self._graph = PredictGraph(net)
 
     def _prepared(self, data: Any, num_workers: int, thread_pool: bool) -> Any:
         """Return what `forward` goes over; a dataset gets one loader, since making one is slow."""
@@ -115,7 +116,7 @@ class FullPass:
             raise InputError("This controller compares losses: pass loss= to the signal.")
         tally = _Tally(self, needs, len(codes))
         start = 0
-        for output in forward(self.net, data, chunk=self.chunk):
+        for output in forward(self.net, data, chunk=self.chunk, graph=self._graph):
             stop = start + len(output)
             tally.add(output, labels[start:stop], codes[start:stop], slice(start, stop))
             start = stop
@@ -270,7 +271,7 @@ class _Tally:
             losses = self._losses(output, np.full(len(labels), self.signal.positive), None)
             self.sums["positive_loss"] += np.bincount(codes, losses, minlength=self.cells.size)
         if "rates" in self.needs:
-            self._count(to_numpy(output), codes.astype(np.int64))
+            self._count(to_numpy(output), codes)
 
     def _losses(self, output: Any, labels: np.ndarray, place: slice | None) -> np.ndarray:
         gradient = place is not None and "sample_gradient" in self.samples
@@ -295,15 +296,20 @@ class _Tally:
 
     def _count(self, output: np.ndarray, codes: np.ndarray) -> None:
         cells, probability = self.cells, is_probability(self.signal.loss)
+        size = cells.size
         if cells.cuts is not None:
             places, values = _bin_places(output, cells.cuts), cells.classes
         else:
             places, values = decision_places(output, cells.classes, probability=probability)
         width = len(values)
         if self.signal.soft:
-            part = _soft_counts(scores(output, probability=probability), codes, cells.size)
+            part = _soft_counts(scores(output, probability=probability), codes, size)
+        elif width == 2:
+            upper = np.bincount(codes[places > 0], minlength=size)
+            part = np.stack([np.bincount(codes, minlength=size) - upper, upper], axis=1)
         else:
-            part = np.bincount(codes * width + places, minlength=cells.size * width).reshape(cells.size, width)
+            joint = codes.astype(np.int64) * width + places
+            part = np.bincount(joint, minlength=size * width).reshape(size, width)
         self.counts, self.values = part if self.counts is None else self.counts + part, values
 
     def stats(self, seen: np.ndarray) -> CellStats:
