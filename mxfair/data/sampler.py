@@ -19,6 +19,8 @@ from mxfair.data.signal import Signal
 
 __all__ = ["FairBatchSampler"]
 
+#: The part of its rate in the data that a cell keeps where a row a batch would be more: many cells can move too.
+OWN_RATE = 0.5
 #: Batches whose rows are put into the same random order; a new order for the next ones.
 MIXED = 64
 #: The golden ratio's part after the point: steps of it spread any number of points evenly.
@@ -69,8 +71,8 @@ class FairBatchSampler(Steered, BlockSampler):
     positive : label value, optional
         The class that counts as positive. Default: the larger of two labels.
     min_per_batch : float, optional
-        A cell never falls below this many rows a batch, or below the data's own rate where that is less: no group
-        vanishes from training. Default: the controller's, 1; the published rule has 0, which lets a group vanish.
+        A cell never falls below this many rows a batch, or below half of its rate in the data where that is less: no
+        group vanishes from training. Default: the controller's, 1; the published rule has 0, which lets a group vanish.
     label_bins : int or sequence of float, optional
         Bins of a regression target: how many, with about equal counts, or cut points.
     target : array of shape (n_labels, n_groups), optional
@@ -180,7 +182,7 @@ class FairBatchSampler(Steered, BlockSampler):
             self.batch_size,
             "the batch size",
         )
-        steering.floor = np.minimum(steering.start, self.min_per_batch / self.batch_size)
+        steering.floor = np.minimum(OWN_RATE * steering.start, self.min_per_batch / self.batch_size)
         self.update_every = None if update_every is None else positive_integer(update_every, "update_every")
         self.within = copy.deepcopy(selector_named(within))
         self.within.check(cells.n)

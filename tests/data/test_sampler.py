@@ -220,11 +220,11 @@ def test_without_a_floor_a_group_may_vanish():
     assert totals[0, 1] == totals[1, 0] == 0
 
 
-def test_the_floor_is_never_above_the_rate_in_the_data():
-    """A cell with less than a row a batch in the data is held at its own rate, not lifted above it."""
+def test_the_floor_of_a_small_cell_is_half_its_rate_in_the_data():
+    """A cell with less than a row a batch in the data may lose half of its rate, and no more."""
     sampler = sampler_of([[2, 998], [500, 500]], 20, [[0.0, 1.0], [0.5, 0.5]])
     list(sampler)
-    np.testing.assert_allclose(sampler.shares[0], [0.002, 0.998])
+    np.testing.assert_allclose(sampler.shares[0], [0.001, 0.999])
 
 
 def test_cells_at_the_floor_are_in_the_history():
