@@ -106,7 +106,9 @@ def run(data: dict[str, np.ndarray], init: list, criterion: str, epochs: int, se
     with torch.no_grad():
         preds = (model(torch.from_numpy(data["xz_test"]))[:, 0] > 0).numpy()
     y, z = data["y_test"], data["z_test"]
-    given = {"equal_opportunity": [y == 1], "equalized_odds": [y == 0, y == 1], "demographic_parity": [y >= 0]}[criterion]
+    given = {"equal_opportunity": [y == 1], "equalized_odds": [y == 0, y == 1], "demographic_parity": [y >= 0]}[
+        criterion
+    ]
     distances = [abs(preds[g & (z == b)].mean() - preds[g].mean()) for g in given for b in (0, 1)]
     return {"seconds": seconds, "accuracy": float((preds == y).mean()), "disparity": float(max(distances))}
 

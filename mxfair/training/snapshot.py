@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import tempfile
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -142,7 +143,7 @@ class Snapshot:
     def _read(self, state: TrainingState) -> dict[str, Any]:
         try:
             stored = _load(self.path)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"'{self.path}' must be a snapshot; it cannot be read ({error}). Remove it to start anew."
             ) from error
