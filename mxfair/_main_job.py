@@ -80,7 +80,8 @@ def run(options: Options) -> None:
     )
     histories = _train(options, setup)
     test_scores = {name: _scores(model, X_test) for name, model in setup.models.items()}
-    result = _report(options, task, test_scores, histories)
+    findings = setup.loaders[FAIR].batch_sampler.findings
+    result = _report(options, task, test_scores, histories, [str(finding) for finding in findings])
     with _model_dir.written_whole(options.out) as folder:
         _model_dir.save_model(
             folder,
@@ -157,7 +158,11 @@ def _scores(model: Any, X: np.ndarray) -> np.ndarray:
 
 
 def _report(
-    options: Options, task: Task, test_scores: dict[str, np.ndarray], histories: dict[str, training.History]
+    options: Options,
+    task: Task,
+    test_scores: dict[str, np.ndarray],
+    histories: dict[str, training.History],
+    findings: list[str],
 ) -> report.FairnessReport:
     from sklearn import __version__ as sklearn_version
 
@@ -187,6 +192,7 @@ def _report(
             "epochs": options.epochs,
             "batch size": options.batch_size,
             "FairBatch": f"criterion {options.criterion}, controller {options.controller}",
+            "what the sampler noticed": " ".join(findings) or "nothing: no saturation, oscillation or starvation",
             "seed": options.seed,
             "versions": f"mxfair {mxfair.__version__}, mxnet {mx.__version__}, numpy {np.__version__}, "
             f"scikit-learn {sklearn_version}, Python {platform.python_version()}",

@@ -333,7 +333,7 @@ loader = mxfair.data.FairDataLoader(
 trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.01})
 snapshot = mxfair.training.Snapshot(path, every=5, seed=2)
 print("training", flush=True)
-history = mxfair.training.fit(net, loader, loss, trainer, 150, snapshot=snapshot, progress=False)
+history = mxfair.training.fit(net, loader, loss, trainer, 60, snapshot=snapshot, progress=False)
 entries = [{k: v for k, v in e.items() if k != "seconds"} for e in history]
 weights = [p.data().asnumpy().tolist() for p in net.collect_params().values()]
 with open(result, "w") as file:
