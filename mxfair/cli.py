@@ -80,8 +80,8 @@ def main() -> None:
     default="proportional",
     show_default=True,
     metavar="NAME",
-    help="How FairBatch moves shares: proportional, paper (the published rule), normalized, fairdro, groupdro, fairgrad, "
-    "reweighing or balanced.",
+    help="How FairBatch moves shares: proportional, paper (the published rule), normalized, fairdro, groupdro, "
+    "fairgrad, reweighing or balanced.",
 )
 @click.option("--net", "net_name", default="logistic", show_default=True, metavar="NAME", help="logistic or mlp.")
 @click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1))

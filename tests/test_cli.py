@@ -261,7 +261,7 @@ BAD = [
     ("good", {"--criterion": "equalised_odds"}, "Did you mean 'equalized_odds'"),
     ("good", {"--controller": "papr"}, "Did you mean 'paper'"),
     ("good", {"--net": "mpl"}, "Did you mean 'mlp'"),
-    ("good", {"--batch-size": 3}, "'batch_size' must be at least 4"),
+    ("good", {"--batch-size": 5000}, "'batch_size' must be at most 280"),
     ("good", {"--test-size": 1.5}, "--test-size"),
     ("good", {"--group": "age"}, "cell"),
 ]

@@ -81,6 +81,11 @@ class Cells:
             )
         empty = np.argwhere((self.counts == 0) & known)
         for label, group in empty:
+            if len(self.classes) <= 2:
+                raise InputError(
+                    f"Every (label, group) cell must have samples; got none with {self.name(label, group)}. Merge "
+                    "small groups or leave this one out."
+                )
             if (self.counts[label, known] > 0).sum() < 2:
                 raise InputError(
                     f"Every label must have samples in two groups or more; got none with {self.name(label, group)}. "

@@ -112,12 +112,13 @@ class FairBatchSampler(Steered, BlockSampler):
     ------
     InputError
         At construction: lengths differ; labels are missing, text, or continuous without bins; fewer than two groups or
-        labels; a label with samples in fewer than two groups; an unknown criterion or controller.
+        labels; an empty (label, group) cell of two labels; with more, a label of which fewer than two groups have
+        samples; an unknown criterion or controller.
 
     Warns
     -----
     UserWarning
-        At construction, if cells have no samples; in training, once for each kind of finding.
+        At construction, if cells of three labels or more have no samples; in training, once for each kind of finding.
 
     Notes
     -----

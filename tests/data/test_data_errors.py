@@ -74,7 +74,7 @@ AT_CONSTRUCTION = {
     "one label": ({"labels": np.ones(40)}, "'labels' must hold at least two classes; got only 1. Check"),
     "empty cell": (
         {"labels": empty_cell},
-        r"must have samples in two groups or more; got none with label 1 in group 'f'. Merge small groups",
+        r"must have samples; got none with label 1 in group 'f'. Merge small groups",
     ),
     "text labels": ({"labels": ["no", "yes"] * 20}, r"'labels' must be numbers.*got 'no', 'yes'. Encode them"),
     "no samples": ({"labels": [], "groups": []}, "at least one sample; got none"),
