@@ -7,12 +7,12 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench bench-env clean
 help:
 	@echo "make demo    train a plain and a fair net on Adult, write demo/report.html"
 	@echo "make test    run all tests"
 	@echo "make check   ruff (lint and format) and mypy"
-	@echo "make bench   run the benchmarks, write benchmarks/results/*.json"
+	@echo "make bench   run the benchmarks, write benchmarks/results/*.json; make bench-env first adds torch to compare with"
 
 $(STAMP): setup.py scripts/venv.sh
 	@VENV="$(VENV)" PYTHON="$(PYTHON)" sh scripts/venv.sh
@@ -33,8 +33,15 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What only benchmarks compare with, in an environment of its own: torch is no dependency of mxfair.
+bench-env: .venv-bench/.installed
+.venv-bench/.installed:
+	$(or $(PYTHON),python3) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check "torch==2.13.0" numpy
+	@touch $@
+
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,20 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ("fairbatch_synthetic", "fairbatch_adult", "loader", "metrics", "bootstrap", "auc", "coverage")
+NAMES = (
+    "fairbatch_synthetic",
+    "fairbatch_adult",
+    "fairbatch_table",
+    "fairbatch_signals",
+    "fairbatch_selection",
+    "fairbatch_overhead",
+    "fairbatch_speed",
+    "loader",
+    "metrics",
+    "bootstrap",
+    "auc",
+    "coverage",
+)
 
 
 def main() -> int:

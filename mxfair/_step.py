@@ -8,6 +8,7 @@ anything is not as it expects, `make_step` returns the plain step.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,10 @@ __all__ = ["GraphStep", "PlainStep", "UnsupportedError", "make_step"]
 
 #: Optimizers whose update treats every weight by itself, so that many parameters can be updated as one.
 _ELEMENTWISE = {"SGD", "NAG", "Adam", "AdaGrad", "AdaDelta", "RMSProp"}
+
+
+#: Operators whose weights oneDNN may lay out anew in predict mode.
+_REORDERING = {"Convolution", "Deconvolution", "RNN"}
 
 
 class UnsupportedError(Exception):
@@ -73,7 +78,7 @@ class GraphStep:
         used = {source.name for source in sources if not isinstance(source, int)}
         if any(parameter.name not in used for parameter in self._params):
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
-        self._flat = _Flat(self._params, trainer)
+        self._flat: Any = (_Apart if _REORDERING & _operators(self._text) else _Flat)(self._params, trainer)
         self._call, self._places = _cached_op(graph, sources, len(batch))
         self._ones: dict[int, Any] = {}
         self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
@@ -105,6 +110,20 @@ class GraphStep:
             and [p for p in self.trainer._params if p.grad_req != "null"] == self._params
             and _updated_alike(self._params)
         )
+
+
+class _Apart:
+    """Parameters, gradients and states where the trainer has them; the trainer updates one after the other.
+
+    In predict mode oneDNN changes the memory layout of the weights of a convolution where they are. Views of a flat array
+    cannot follow: the process would crash at the next prediction.
+    """
+
+    def __init__(self, params: list[Any], trainer: Any) -> None:
+        self._trainer, self.optimizer = trainer, trainer.optimizer
+
+    def update(self, batch_size: int) -> None:
+        self._trainer.step(batch_size)
 
 
 class _Flat:
@@ -216,6 +235,11 @@ def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
     if not set(own) <= set(names) or not set(names) <= set(known):
         raise UnsupportedError("the loss does not use all items of the batch")
     return graph, [known[name] for name in names]
+
+
+def _operators(text: str) -> set[str]:
+    """Return the operators of a graph given as JSON."""
+    return {node["op"] for node in json.loads(text)["nodes"]} - {"null"}
 
 
 def _cached_op(graph: Any, sources: list[Any], items: int) -> tuple[Any, list[int]]:

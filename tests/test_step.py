@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from mxnet import gluon
 
+import mxfair
 from mxfair._step import GraphStep, PlainStep, make_step
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
@@ -508,3 +509,24 @@ def test_a_static_net_of_the_user_follows_the_weights(make_net):
     net.hybridize(False)
     np.testing.assert_allclose(after, net(data).asnumpy(), rtol=1e-6)
     assert abs(after - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("layer", [gluon.nn.Conv2D, gluon.nn.Conv2DTranspose])
+def test_convolutions_are_trained_and_measured_in_turn(layer):
+    """OneDNN lays the weights of a convolution out anew in predict mode: training, predicting and training again work."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((64, 3, 8, 8), "float32"), (rng.random(64) > 0.5).astype("float32")
+    weights = []
+    for hybridize in (True, False):
+        mx.random.seed(0)
+        net = gluon.nn.HybridSequential()
+        net.add(layer(16, 3, in_channels=3), gluon.nn.BatchNorm(in_channels=16), layer(16, 3, in_channels=16))
+        net.add(gluon.nn.GlobalAvgPool2D(), gluon.nn.Dense(1, in_units=16))
+        net.initialize(mx.init.Xavier())
+        trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.01})
+        loader = mxfair.data.DataLoader(gluon.data.ArrayDataset(X, y), 16)
+        for _ in range(3):
+            mxfair.training.fit(net, loader, BCE(), trainer, 1, progress=False, hybridize=hybridize)
+            assert np.isfinite(net(mx.nd.array(X)).asnumpy()).all()
+        weights.append(np.concatenate([p.data().asnumpy().ravel() for p in net.collect_params().values()]))
+    np.testing.assert_allclose(*weights, rtol=2e-3, atol=2e-4)
