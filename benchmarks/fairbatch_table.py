@@ -6,7 +6,8 @@ validation accuracy minus validation gap. Nothing is chosen on test rows. The sy
 rows, and split its 2,000 training rows 75 / 25.
 
 A gap is the largest minus the smallest rate of a group: demographic parity, equal opportunity, equalized odds. Each
-split has its own seed for rows, initial weights and batches.
+split has its own seed for rows, initial weights and batches. The *floor* is the gap that chance makes of none: its mean
+where both groups have the plain net's overall rates and as many test rows as they have.
 
 "default at the paper's accuracy" is the default with the tolerance whose validation accuracy comes nearest to that of
 the published rule's chosen setting.
@@ -46,11 +47,11 @@ from mxfair.preprocessing import TabularEncoder
 NAMES = ("demographic_parity", "equal_opportunity", "equalized_odds")
 #: Batch size, learning rate of Adam, epochs.
 RECIPES = {
-    "synthetic, group": (100, 2e-3, 200),
-    "COMPAS, sex": (100, 2e-3, 150),
-    "COMPAS, race": (100, 2e-3, 150),
-    "German credit, sex": (50, 2e-3, 150),
-    "Adult, sex": (500, 2e-3, 80),
+    "synthetic, group": (100, 3e-3, 150),
+    "COMPAS, sex": (100, 3e-3, 100),
+    "COMPAS, race": (100, 3e-3, 100),
+    "German credit, sex": (50, 3e-3, 100),
+    "Adult, sex": (500, 3e-3, 60),
 }
 #: What the FairBatch paper's authors show for the synthetic data: accuracy, distance to the overall rate.
 PUBLISHED = {
@@ -60,14 +61,14 @@ PUBLISHED = {
         "equalized_odds": [0.8563, 0.0376],
     }
 }
-TOLERANCES = (0.0, 0.02, 0.05, 0.1)
+TOLERANCES = (0.0, 0.03, 0.08)
 #: By method: its settings. Those that do not look at the criterion are trained once for all three.
 SETTINGS: dict[str, list[Any]] = {
     "plain": [None],
     "reweighing": [ReweighingController()],
     "balanced": [BalancedController()],
-    "paper": [PaperController(step) for step in (0.002, 0.005, 0.01, 0.02)],
-    "paper, rates": [PaperController(step, compare="rates") for step in (0.002, 0.005, 0.01, 0.02)],
+    "paper": [PaperController(step) for step in (0.005, 0.01, 0.02)],
+    "paper, rates": [PaperController(step, compare="rates") for step in (0.005, 0.01, 0.02)],
     "normalized": [NormalizedController(step) for step in (0.005, 0.02)],
     "normalized, rates": [NormalizedController(step, compare="rates") for step in (0.005, 0.02)],
     "fairdro": [FairDROController(rho) for rho in (0.02, 0.1, 0.3)],
@@ -130,6 +131,20 @@ def figures(y: np.ndarray, preds: np.ndarray, groups: Groups) -> dict[str, float
     return {"accuracy": float((preds == y).mean()), **{c: CRITERIA[c].difference(table) for c in NAMES}}
 
 
+def floor(y: np.ndarray, preds: np.ndarray, groups: Groups, draws: int = 2000) -> dict[str, float]:
+    """Return the mean gap of test rows of these groups and labels whose decisions do not depend on the group."""
+    rng = np.random.default_rng(0)
+
+    def gap_of(kept: np.ndarray) -> np.ndarray:
+        sizes, rate = np.bincount(groups.codes[kept], minlength=groups.n_groups), preds[kept].mean()
+        rates = rng.binomial(sizes, rate, (draws, len(sizes))) / sizes
+        return rates.max(axis=1) - rates.min(axis=1)
+
+    positive, negative = gap_of(y == 1), gap_of(y == 0)
+    values = (gap_of(y >= 0), positive, np.maximum(positive, negative))
+    return dict(zip(NAMES, (float(v.mean()) for v in values)))
+
+
 def run(parts: Any, recipe: Any, method: str, controller: Any, criterion: str, seed: int) -> dict[str, Any]:
     """Train once and measure on validation and test rows."""
     X, y, groups = parts["train"]
@@ -146,7 +161,7 @@ def run(parts: Any, recipe: Any, method: str, controller: Any, criterion: str, s
         options: dict[str, Any] = {}
         if method == "fairgrad":  # made for rates of batches: a probe of about a batch, drawn anew at each update
             probe = ProbeSet(net, X, y, groups, loss=loss, per_cell=max(25, batch // 4), redraw=True, seed=seed)
-            options = {"signal": probe, "update_every": 4}
+            options = {"signal": probe, "update_every": 5}
         loader = FairDataLoader(
             dataset,
             batch,
@@ -164,7 +179,10 @@ def run(parts: Any, recipe: Any, method: str, controller: Any, criterion: str, s
     found: dict[str, Any] = {}
     for part in ("val", "test"):
         X, y, groups = parts[part]
-        found[part] = figures(y, (net(mx.nd.array(X)).asnumpy().ravel() > 0).astype(np.float32), groups)
+        preds = (net(mx.nd.array(X)).asnumpy().ravel() > 0).astype(np.float32)
+        found[part] = figures(y, preds, groups)
+    if controller is None:
+        found["floor"] = floor(y, preds, groups)
     found["saturated"] = bool(sampler is not None and sampler.history[-1]["at_floor"])
     found["findings"] = [] if sampler is None else [finding.kind for finding in sampler.findings]
     return found
@@ -231,7 +249,7 @@ def one_split(data: Any, recipe: Any, seed: int) -> dict[str, dict[str, Any]]:
             trained["default"], key=lambda r: (abs(r["val"]["accuracy"] - aim), r["val"][criterion])
         )
         row["default, as it is"] = trained["default"][0]
-        row["paper, as published"] = trained["paper"][1]
+        row["paper, as published"] = trained["paper"][0]
     return rows
 
 
@@ -255,29 +273,51 @@ def table(name: str, seeds: range, *, quick: bool) -> dict[str, Any]:
                 "saturated": sum(bool(r.get("saturated")) for r in runs),
                 "findings": sorted({kind for r in runs for kind in r.get("findings", [])}),
             }
+        result[criterion]["floor"] = spread([s[criterion]["plain"]["floor"][criterion] for s in splits])
         if criterion in PUBLISHED.get(name, {}):
             result[criterion]["authors' notebook [accuracy, distance to overall]"] = PUBLISHED[name][criterion]
     return result
 
 
-def bars_of(results: dict[str, Any]) -> list[dict[str, Any]]:
+def against(results: dict[str, Any], ours: str, theirs: str) -> dict[str, Any]:
+    """Return gaps of one row by those of another, over all data sets and criteria, and the difference in accuracy."""
+    pairs = [(r[c][ours], r[c][theirs]) for r in results.values() for c in NAMES]
+    gaps = np.array([[row["gap"]["mean"] for row in pair] for pair in pairs])
+    points = 100 * np.array([a["accuracy"]["mean"] - b["accuracy"]["mean"] for a, b in pairs])
+    by_data = {
+        name: round(float(gaps[3 * i : 3 * i + 3, 0].sum() / gaps[3 * i : 3 * i + 3, 1].sum()), 3)
+        for i, name in enumerate(results)
+    }
+    return {
+        "mean gap / mean gap": round(float(gaps[:, 0].sum() / gaps[:, 1].sum()), 4),
+        "by data set": by_data,
+        "mean accuracy difference, points": round(float(points.mean()), 3),
+    }
+
+
+def floors(results: dict[str, Any]) -> dict[str, float]:
+    """Return what part of the default's gaps chance alone makes, by data set."""
+    return {
+        name: round(sum(r[c]["floor"]["mean"] for c in NAMES) / sum(r[c]["default"]["gap"]["mean"] for c in NAMES), 3)
+        for name, r in results.items()
+    }
+
+
+def bars_of(results: dict[str, Any], compared: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what was asked of the default."""
-    worse, ratios, differences, saturated = [], [], [], 0
-    for name, result in results.items():
+    worse, saturated = [], 0
+    for result in results.values():
         for criterion in NAMES:
             rows = result[criterion]
             beyond = rows["default"]["gap against plain"]
             worse.append(beyond["mean"] - beyond["sd"])
-            matched, paper = rows["default at the paper's accuracy"], rows["paper"]
-            ratios.append((name, criterion, matched["gap"]["mean"], paper["gap"]["mean"]))
-            differences.append(matched["accuracy"]["mean"] - paper["accuracy"]["mean"])
             saturated += sum(rows[k]["saturated"] for k in ("default", "default, as it is"))
-    ours, theirs = (np.array([r[i] for r in ratios]) for i in (2, 3))
+    published, tuned = compared["default / paper, as published"], compared["default / paper, step chosen"]
     return [
         bar("default against plain: largest gap beyond the spread", max(worse), "<=", 0),
-        bar("default / paper: mean gap over data and criteria", ours.mean() / theirs.mean(), "<=", 0.6),
-        bar("default / paper: mean of the ratios", float(np.mean(ours / theirs)), "<=", 0.6),
-        bar("default - paper: mean accuracy, points", 100 * float(np.mean(differences)), ">=", -0.5),
+        bar("default / published rule: mean gap", published["mean gap / mean gap"], "<=", 0.6),
+        bar("default / published rule, step chosen: mean gap", tuned["mean gap / mean gap"], "<=", 0.6),
+        bar("default - published rule: accuracy, points", published["mean accuracy difference, points"], ">=", -0.5),
         bar("default: runs that end saturated", saturated, "<=", 0),
     ]
 
@@ -303,11 +343,19 @@ def main() -> None:
 
     with ThreadPoolExecutor(2) as pool:
         results = dict(zip(names, pool.map(part, names)))
+    compared = {
+        "default / paper, as published": against(results, "default", "paper, as published"),
+        "default / paper, step chosen": against(results, "default", "paper"),
+        "default at the paper's accuracy / paper": against(results, "default at the paper's accuracy", "paper"),
+        "default, as it is / paper, as published": against(results, "default, as it is", "paper, as published"),
+        "floor / default": floors(results),
+    }
     show(
         "fairbatch_table",
         data="FairBatch synthetic, COMPAS (5,278 rows), German credit, Adult (43,131 rows); 60 / 20 / 20",
         results=results,
-        bars=[] if options.quick else bars_of(results),
+        compared=compared,
+        bars=[] if options.quick else bars_of(results, compared),
         quick=options.quick,
         splits=len(seeds),
         rule="largest validation accuracy minus validation gap; same for all methods",
