@@ -115,8 +115,8 @@ class GraphStep:
 class _Apart:
     """Parameters, gradients and states where the trainer has them; the trainer updates one after the other.
 
-    In predict mode oneDNN changes the memory layout of the weights of a convolution where they are. Views of a flat array
-    cannot follow: the process would crash at the next prediction.
+    In predict mode oneDNN changes the memory layout of the weights of a convolution where they are. Views of a flat
+    array cannot follow: the process would crash at the next prediction.
     """
 
     def __init__(self, params: list[Any], trainer: Any) -> None:

@@ -513,7 +513,7 @@ def test_a_static_net_of_the_user_follows_the_weights(make_net):
 
 @pytest.mark.parametrize("layer", [gluon.nn.Conv2D, gluon.nn.Conv2DTranspose])
 def test_convolutions_are_trained_and_measured_in_turn(layer):
-    """OneDNN lays the weights of a convolution out anew in predict mode: training, predicting and training again work."""
+    """Predict mode lays the weights of a convolution out anew: training, predicting and training again work."""
     rng = np.random.default_rng(0)
     X, y = rng.random((64, 3, 8, 8), "float32"), (rng.random(64) > 0.5).astype("float32")
     weights = []

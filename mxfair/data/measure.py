@@ -304,9 +304,9 @@ class _Tally:
         width = len(values)
         if self.signal.soft:
             part = _soft_counts(scores(output, probability=probability), codes, size)
-        elif width == 2:
+        elif width == 2:  # the lower class is what is left of the cells: see stats
             upper = np.bincount(codes[places > 0], minlength=size)
-            part = np.stack([np.bincount(codes, minlength=size) - upper, upper], axis=1)
+            part = np.stack([np.zeros_like(upper), upper], axis=1)
         else:
             joint = codes.astype(np.int64) * width + places
             part = np.bincount(joint, minlength=size * width).reshape(size, width)
@@ -317,6 +317,8 @@ class _Tally:
         counts, table = self.cells.counts, None
         per_seen = np.divide(counts, seen, out=np.zeros(seen.shape), where=seen > 0)
         if self.counts is not None:
+            if len(self.values) == 2 and not self.signal.soft:
+                self.counts[:, 0] = seen.ravel() - self.counts[:, 1]
             table = to_table(self.counts.reshape(*self.cells.shape, -1) * per_seen[:, :, None], self.cells, self.values)
         sums = {need: values.reshape(self.cells.shape) for need, values in self.sums.items()}
         of_group = np.maximum(counts.sum(axis=0), 1)
