@@ -66,6 +66,8 @@ class WeightedLoss(GroupLoss):
         Number of cells.
     source : SampleWeights, optional
         Where the weights come from; `mxfair.training.fit` updates it.
+    ctx : mxnet.Context, optional
+        Where the weights are: the device of the net. Default: the current one.
     **kwargs
         ``prefix`` and ``params``, as for any Block.
 
@@ -83,7 +85,7 @@ class WeightedLoss(GroupLoss):
     [0.5, 1.5]
     """
 
-    def __init__(self, base: Any, n_cells: int, source: Any = None, **kwargs: Any) -> None:
+    def __init__(self, base: Any, n_cells: int, source: Any = None, *, ctx: Any = None, **kwargs: Any) -> None:
         super().__init__(None, 0, **kwargs)
         if not isinstance(base, mx.gluon.Block) or isinstance(base, GroupLoss):
             raise InputTypeError(f"'base' must be a Gluon loss of (pred, label); got {base!r}.")
@@ -93,7 +95,7 @@ class WeightedLoss(GroupLoss):
             self.cell_weight = self.params.get(
                 "cell_weight", shape=(n_cells,), grad_req="null", init=mx.init.One(), differentiable=False
             )
-        self.cell_weight.initialize()
+        self.cell_weight.initialize(ctx=ctx)
 
     @property
     def _from_sigmoid(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._inference import arrays_of
+from mxfair._inference import arrays_of, context_of
 from mxfair._validation import positive_integer, same_length
 from mxfair.criterion import Criterion
 from mxfair.data._columns import with_column
@@ -145,9 +145,11 @@ class SampleWeights(Steered):
         Returns
         -------
         WeightedLoss
-            To be called as ``loss(pred, label, cell)``.
+            To be called as ``loss(pred, label, cell)``; on the device of the net that the signal measures.
         """
-        loss = WeightedLoss(base, self._steering.cells.size, self)
+        net = getattr(self.signal, "net", None)
+        ctx = None if net is None else context_of(net)
+        loss = WeightedLoss(base, self._steering.cells.size, self, ctx=ctx)
         loss.set_weights(self.weights.ravel())
         self._losses.append(loss)
         return loss
