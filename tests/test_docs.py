@@ -60,6 +60,42 @@ def test_the_readmes_measurements_are_what_its_code_prints(capsys: pytest.Captur
         run(page, [block], capsys)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_the_snippets_on_fairbatch_run(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Each block of the page on FairBatch, and the README's longer call, runs on a small data set."""
+    import mxnet as mx
+    import numpy as np
+
+    import mxfair
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    groups = (rng.random(2000) < 0.3).astype(int)
+    X = rng.normal(size=(2000, 5)).astype("float32")
+    labels = (X[:, 0] + 0.5 * groups > 0).astype("float32")
+    page = (ROOT / "docs" / "fairbatch.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = [code for code, _ in BLOCK.findall(page)]
+    blocks += [code for code, _ in BLOCK.findall(readme) if "Snapshot" in code]
+    assert len(blocks) > 6
+    for code in blocks:
+        net = mxfair.net.mlp(5)
+        net.initialize()
+        names = {
+            **{"mxfair": mxfair, "np": np, "gluon": mx.gluon, "autograd": mx.autograd, "net": net, "epochs": 2},
+            **{"X": X, "labels": labels, "groups": groups, "loss": mx.gluon.loss.SigmoidBCELoss()},
+            **{"X_val": X[:500], "labels_val": labels[:500], "groups_val": groups[:500]},
+            "dataset": mx.gluon.data.ArrayDataset(X, labels, groups),
+            "trainer": mx.gluon.Trainer(net.collect_params(), "adam"),
+        }
+        names["loader"] = mxfair.data.FairDataLoader(
+            names["dataset"], 256, net=net, loss=names["loss"], criterion="equalized_odds", seed=0
+        )
+        for file in tmp_path.iterdir():
+            file.unlink()
+        exec(compile(code, "fairbatch.md", "exec"), names)
+
+
 def test_the_page_on_metrics_names_every_function() -> None:
     """Whatever can be imported from mxfair.metric is listed on its page."""
     listed = set(re.findall(r"`(\w+)`", PAGES[0].read_text(encoding="utf-8")))

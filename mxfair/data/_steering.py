@@ -161,7 +161,8 @@ class Steering:
             shown = [c.classes.tolist() if c.cuts is None else f"bins at {c.cuts.tolist()}" for c in (own, other)]
             raise InputError(
                 f"The signal must measure the sampler's labels, {shown[0]}; got {shown[1]}. A held-out set needs "
-                "samples of every label; for a regression target pass label_bins= as cut points to both."
+                "samples of every label; for a regression target pass label_bins= as cut points to both, and "
+                "label_bins=1 for bounded_group_loss."
             )
 
     @property
