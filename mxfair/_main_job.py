@@ -192,7 +192,8 @@ def _report(
             "epochs": options.epochs,
             "batch size": options.batch_size,
             "FairBatch": f"criterion {options.criterion}, controller {options.controller}",
-            "what the sampler noticed": " ".join(findings) or "nothing: no saturation, oscillation or starvation",
+            "what the sampler noticed": " ".join(findings)
+            or "nothing: no saturation, oscillation, starvation or repetition",
             "seed": options.seed,
             "versions": f"mxfair {mxfair.__version__}, mxnet {mx.__version__}, numpy {np.__version__}, "
             f"scikit-learn {sklearn_version}, Python {platform.python_version()}",
