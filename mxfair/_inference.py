@@ -137,8 +137,14 @@ def forward(net: Any, data: Any, *, chunk: int | None = None, graph: PredictGrap
     """
     ctx = context_of(net)
     call = graph if graph is not None and ctx.device_type == "cpu" and graph.refresh() else net
+    expected = next((np.dtype(p.dtype) for p in net.collect_params().values()), None)
     ahead = None  # the next piece is computed while the caller looks at this one
     for part in _parts(data, chunk):
+        given = np.dtype(part.dtype)
+        if expected is not None and given != expected and given.kind == expected.kind == "f":
+            raise InputError(
+                f"'data' must be {expected}, as the net's parameters are; got {given}. Use X.astype('{expected}')."
+            )
         with mx.autograd.pause(train_mode=False):
             output = call(part.as_in_context(ctx))
         if not isinstance(output, mx.nd.NDArray):

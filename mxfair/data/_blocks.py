@@ -44,6 +44,8 @@ class BlockSampler(mx.gluon.data.Sampler):
     """
 
     _rng: np.random.Generator
+    #: Whether `_next` can go on at any batch from what `_epoch_state` holds, so that no block has to be kept.
+    _seekable = False
 
     def __init__(self) -> None:
         self._epoch: Epoch | None = None  # the newest
@@ -115,6 +117,14 @@ class BlockSampler(mx.gluon.data.Sampler):
             epoch, used = self._epoch, self._used if used is None else used
         else:
             return {**state, "open": None}
+        if self._seekable:
+            state["open"] = {"before": used, "used": used, **self._epoch_state(epoch)}
+            return state
+        if used < epoch.before:
+            raise InputError(
+                f"The sampler has drawn {epoch.before} batches ahead, of which {used} were used: batches in between "
+                "are gone. Take the state from the loader, FairDataLoader, which keeps workers inside a block."
+            )
         state["open"] = {"before": epoch.before, "used": used, **self._epoch_state(epoch)}
         if epoch.block is not None:
             state["block"] = epoch.block.astype(np.int32 if epoch.block.max(initial=0) < 2**31 else np.int64)

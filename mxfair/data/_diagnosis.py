@@ -54,11 +54,16 @@ class Finding:
         return self.message
 
 
-def diagnose(history: Sequence[dict[str, Any]], cells: Cells, *, rows: float | None) -> list[Finding]:
-    """Return what the newest entries of a history show; `rows` is the number of samples drawn in an epoch."""
-    found = [_saturation(history, cells), _oscillation(history, cells)]
+def diagnose(
+    history: Sequence[dict[str, Any]], cells: Cells, start: np.ndarray, *, rows: float | None
+) -> list[Finding]:
+    """Return what the newest entries of a history show.
+
+    `start` is the mix from which training started, `rows` the number of samples drawn in an epoch.
+    """
+    found = [_saturation(history, cells, start), _oscillation(history, cells)]
     if rows is not None:
-        found += [_starvation(history[-1], cells), _repetition(history[-1], cells, rows)]
+        found += [_starvation(history[-1], cells, start), _repetition(history[-1], cells, rows)]
     return [finding for finding in found if finding is not None]
 
 
@@ -70,13 +75,13 @@ def _finding(kind: str, history: Any, cells: Cells, cell: Any, text: str, cure: 
     return Finding(kind, entry["epoch"], cells.label_name(label), cells.groups.names[group], message)
 
 
-def _saturation(history: Sequence[dict[str, Any]], cells: Cells) -> Finding | None:
+def _saturation(history: Sequence[dict[str, Any]], cells: Cells, start: np.ndarray) -> Finding | None:
     recent = history[-SATURATED:]
     if len(recent) < SATURATED:
         return None
     held = set.intersection(*({tuple(cell) for cell in entry["at_floor"]} for entry in recent))
     mix = np.array(recent[-1]["shares"]) * np.array(recent[-1]["label_shares"])[:, None]
-    held = {cell for cell in held if mix[cell] < cells.mix[cell] * (1 - 1e-6)}  # else the floor is the data's own rate
+    held = {cell for cell in held if mix[cell] < start[cell] * (1 - 1e-6)}  # else nothing moved it
     if not held:
         return None
     return _finding(
@@ -113,10 +118,9 @@ def _oscillation(history: Sequence[dict[str, Any]], cells: Cells) -> Finding | N
     )
 
 
-def _starvation(entry: dict[str, Any], cells: Cells) -> Finding | None:
+def _starvation(entry: dict[str, Any], cells: Cells, start: np.ndarray) -> Finding | None:
     mix = np.array(entry["shares"]) * np.array(entry["label_shares"])[:, None]
-    present = (cells.counts > 0) & cells.known
-    part = np.divide(mix, cells.mix, out=np.ones(mix.shape), where=present)
+    part = np.divide(mix, start, out=np.ones(mix.shape), where=(start > 0) & cells.known)
     if part.min() >= STARVED:
         return None
     cell = np.unravel_index(part.argmin(), part.shape)
@@ -125,7 +129,7 @@ def _starvation(entry: dict[str, Any], cells: Cells) -> Finding | None:
         entry,
         cells,
         cell,
-        f"has fallen to {part[cell]:.0%} of its rate in the data: the net hardly sees these samples any more",
+        f"has fallen to {part[cell]:.0%} of its rate at the start: the net hardly sees these samples any more",
         "Raise min_per_batch, or use a controller that settles (proportional, fairdro).",
     )
 

@@ -79,6 +79,11 @@ class Steering:
         known, label_shares = self.cells.known, self.start.sum(axis=1)
         self.controller.bind(self.criterion, self.cells.classes, _rows_to_one(self.start[:, known]), label_shares)
         one_of(self.controller.need, NEEDS, "controller.need")
+        if isinstance(self.criterion, _ThresholdParity) and self.controller.need not in ("rates", "nothing"):
+            raise InputError(
+                f"'controller' must compare rates for demographic_parity of a regression target; got "
+                f"{self.controller!r}, which compares losses. Use controller='proportional'."
+            )
         self.signal = self._as_signal(signal)
         self.floor = np.zeros(self.cells.shape)
         self.epoch = 0
@@ -105,7 +110,9 @@ class Steering:
     def _target(self, target: Any) -> np.ndarray:
         """Return the mix that the data are to stand for."""
         shape, known = self.cells.shape, self.cells.known
-        values = numbers(to_numpy(target).reshape(-1), "target")
+        given = to_numpy(target)
+        allowed = (shape, (shape[0], int(known.sum())), (shape[1],) if shape[0] == 1 else shape)
+        values = numbers(given.reshape(-1), "target") if given.shape in allowed else np.empty(0)
         if values.size == shape[0] * int(known.sum()) != self.cells.size:
             whole = self.cells.mix.copy()
             whole[:, known] = _to_one(values.reshape(shape[0], -1)) * whole[:, known].sum()
@@ -131,11 +138,8 @@ class Steering:
             self._check_names(getattr(signal, "groups", self.cells.groups).names)
             if isinstance(cells, Cells):
                 self._check_labels(cells)
-                positive = self.criterion.positive
-                if self.controller.need == "positive_loss" and positive not in (
-                    None,
-                    getattr(signal, "positive", None),
-                ):
+                positive = self.cells.classes[-1] if self.criterion.positive is None else self.criterion.positive
+                if self.controller.need == "positive_loss" and positive != getattr(signal, "positive", positive):
                     raise InputError(f"The signal must be built with the same positive class, {positive!r}.")
             return signal
         if callable(signal):
@@ -172,12 +176,10 @@ class Steering:
 
     def refresh(self, epoch: int, batch: int = 0) -> CellStats:
         """Measure the net and move the mix; return what was measured."""
-        stats = CellStats()
-        if epoch >= self.warm_up:
-            stats = self._measure()
+        warm = epoch >= self.warm_up
+        stats = self._measure() if warm or self.extra_needs else CellStats()
+        if warm:
             self._move(stats)
-        elif self.extra_needs and self.signal is not None:
-            stats = self.signal.measure(*self.extra_needs)
         self.history.append(
             {
                 "epoch": epoch,
@@ -195,7 +197,7 @@ class Steering:
 
     def diagnose(self, *, rows: float | None = None) -> None:
         """Look for signs that the updates do not work, and say each kind of them once."""
-        found = diagnose(self.history, self.cells, rows=rows)
+        found = diagnose(self.history, self.cells, self.start, rows=rows)
         told = {finding.kind for finding in self.findings}
         for finding in found:
             if finding.kind not in told:
@@ -243,6 +245,10 @@ class Steering:
                 for name in ("loss", "positive_loss")
             },
         )
+        if for_controller.positive_loss is not None:  # sums over cells by the size of the group, as the target has them
+            of_group = [c[:, known].sum(axis=0) for c in (cells.counts, cells.counts * weights)]
+            scaled = weights[:, known] * of_group[0] / np.maximum(of_group[1], np.finfo(float).tiny)
+            for_controller = replace(for_controller, positive_loss=for_controller.positive_loss * scaled)
         now = self.mix[:, known]
         moved = self.controller.update(_to_one(now) if joint else _rows_to_one(now), for_controller)
         if np.shape(moved) != now.shape or not np.isfinite(moved).all():

@@ -32,6 +32,8 @@ BLOCK_BYTES = 32 * 2**20
 class _PlainBatches(BlockSampler):
     """Gluon's BatchSampler, shuffled or not, with random numbers of its own and in blocks."""
 
+    _seekable = True
+
     def __init__(self, length: int, batch_size: int, *, shuffle: bool, seed: Any) -> None:
         super().__init__()
         self._length, self._batch_size = length, positive_integer(batch_size, "batch_size")
@@ -46,16 +48,17 @@ class _PlainBatches(BlockSampler):
         rows, size = cast(_Order, epoch).rows, self._batch_size
         full = self._length // size
         if epoch.drawn < full:
-            return rows[: full * size].reshape(-1, size)
+            return rows[epoch.drawn * size : full * size].reshape(-1, size)
         return rows[None, full * size :] if epoch.drawn < len(self) else None
 
     def _epoch_state(self, epoch: Epoch) -> dict[str, Any]:
-        return {"rest": cast(_Order, epoch).rows[self._length // self._batch_size * self._batch_size :].tolist()}
+        return {"rows": cast(_Order, epoch).rows.astype(np.int32 if self._length < 2**31 else np.int64)}
 
     def _resumed_epoch(self, opened: dict[str, Any]) -> Epoch:
         epoch = _Order()
-        epoch.rows = np.zeros(self._length, dtype=np.int64)
-        epoch.rows[self._length - len(opened["rest"]) :] = opened["rest"]
+        epoch.rows = np.asarray(opened["rows"], dtype=np.int64)
+        if len(epoch.rows) != self._length:
+            raise InputError(f"The state must be of {self._length} samples; got {len(epoch.rows)}. Use the same data.")
         return epoch
 
     def __len__(self) -> int:

@@ -178,7 +178,7 @@ class FairBatchSampler(Steered, BlockSampler):
         if self.batch_size > cells.n:
             raise InputError(f"'batch_size' must be at most {cells.n}, the number of samples; got {batch_size}.")
         self.min_per_batch = bounded(
-            steering.controller.min_per_batch if min_per_batch is None else min_per_batch,
+            min(steering.controller.min_per_batch, self.batch_size / 2) if min_per_batch is None else min_per_batch,
             "min_per_batch",
             self.batch_size,
             "the batch size",

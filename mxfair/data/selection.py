@@ -343,7 +343,8 @@ class LowestLoss(CellSelector):
         if "kept" not in cell.stream:
             cell.stream["kept"] = np.sort(np.argpartition(cell.values, kept - 1)[:kept])
         places = cell.stream["kept"]
-        inner = replace(cell, members=cell.members[places], values=cell.values[places])
+        stream = cell.stream.setdefault("within", {})
+        inner = replace(cell, members=cell.members[places], values=cell.values[places], stream=stream)
         return self.within.draw(inner, count, rng)
 
 

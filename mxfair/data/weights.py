@@ -134,21 +134,23 @@ class SampleWeights(Steered):
         same_length(dataset=dataset, labels=codes)
         return with_column(dataset, arrays_of(dataset) or [], codes)
 
-    def loss(self, base: Any) -> WeightedLoss:
+    def loss(self, base: Any, *, ctx: Any = None) -> WeightedLoss:
         """Return a loss in which samples have the weights; it follows every update.
 
         Parameters
         ----------
         base : gluon.loss.Loss
             Returns one loss per sample.
+        ctx : mxnet.Context, optional
+            The device of the net. Default: that of the net that the signal measures, if it has one.
 
         Returns
         -------
         WeightedLoss
-            To be called as ``loss(pred, label, cell)``; on the device of the net that the signal measures.
+            To be called as ``loss(pred, label, cell)``.
         """
         net = getattr(self.signal, "net", None)
-        ctx = None if net is None else context_of(net)
+        ctx = context_of(net) if ctx is None and net is not None else ctx
         loss = WeightedLoss(base, self._steering.cells.size, self, ctx=ctx)
         loss.set_weights(self.weights.ravel())
         self._losses.append(loss)

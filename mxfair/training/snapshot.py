@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
+from mxfair._inference import context_of
 from mxfair._validation import InputError, positive_integer, to_numpy
 from mxfair.training.callbacks import TrainingState
 
@@ -97,6 +98,7 @@ class Snapshot:
             The losses of the epoch under way, None where an epoch is to be begun. ``state.epoch`` and ``state.batch``
             say where to go on.
         """
+        _infer_shapes(state)
         _prepare(state.trainer)
         _loader_state(state.loader)  # an error now, not when the first file is due
         if not self.path.exists():
@@ -184,6 +186,8 @@ def _parameters(state: TrainingState) -> dict[str, Any]:
     """Return the arrays of net and loss, running statistics included."""
     arrays = {}
     for kind, block in (("net", state.net), ("loss", state.loss)):
+        if not isinstance(block, mx.gluon.Block):  # a function as loss
+            continue
         for name, parameter in block._collect_params_with_prefix().items():
             arrays[f"{kind}.{name}"] = parameter.data(parameter.list_ctx()[0])
     return arrays
@@ -210,6 +214,24 @@ def _loader_state(loader: Any) -> dict[str, Any]:
             "mxfair.data.DataLoader or FairDataLoader."
         )
     return loader.state_dict()
+
+
+def _infer_shapes(state: TrainingState) -> None:
+    """Give parameters the shapes that Gluon would infer at the first batch: values are read and written before it."""
+    params = list(state.net.collect_params().values())
+    if all(parameter._data is not None for parameter in params):
+        return
+    ctx = context_of(state.net)
+    try:
+        item = state.loader._dataset[0][0]
+        array = item if isinstance(item, mx.nd.NDArray) else mx.nd.array(item, dtype=np.asarray(item).dtype)
+        with mx.autograd.pause(train_mode=False):
+            state.net(array.expand_dims(0).as_in_context(ctx))
+    except Exception as error:
+        raise InputError(
+            f"'net' must know its shapes before a snapshot; they cannot be inferred from the first sample ({error}). "
+            "Give in_units= or in_channels=, or call the net once."
+        ) from error
 
 
 def _prepare(trainer: Any) -> None:
@@ -269,7 +291,7 @@ def _flatten(name: str, value: Any, into: dict[str, Any], *, live: bool = False)
 
 def _scalars(thing: Any) -> dict[str, Any]:
     """Return the plain numbers among an object's attributes: rates, counts, decays, of whatever optimizer."""
-    return {k: v for k, v in vars(thing).items() if isinstance(v, (bool, int, float))}
+    return {k: v for k, v in vars(thing).items() if isinstance(v, (bool, int, float, np.generic))}
 
 
 def _write(path: pathlib.Path, document: dict[str, Any]) -> None:

@@ -91,6 +91,15 @@ class TestSelectors:
         rows = LowestLoss(0.8, within=ByLoss(explore=0)).draw(cell(losses), 100, RNG(0))
         assert np.abs(uses(rows, 5) - [10, 20, 30, 40, 0]).max() <= 1
 
+    def test_a_selector_inside_another_keeps_its_own_stream(self):
+        """Robust selection twice, and around a sampler of one's own, which starts anew with a new stream."""
+        losses = np.arange(20.0)
+        rows = LowestLoss(0.9, within=LowestLoss(0.5)).draw(cell(losses), 10, RNG(0))
+        assert rows.max() < 110
+        selector = LowestLoss(0.3, within=OwnSampler(gluon.data.SequentialSampler))
+        for size in (20, 10):
+            assert selector.draw(cell(losses[:size]), 2, RNG(0)).tolist() == [100, 101]
+
     def test_an_own_sampler_is_started_anew(self):
         """A sampler that ends begins again; a draw goes on where the last one stopped."""
         selector, one = OwnSampler(gluon.data.SequentialSampler), cell(size=3)
@@ -228,6 +237,15 @@ class TestInTheSampler:
         held_out = FullPass(net, X[:200], y[:200], z[:200], loss=gluon.loss.SigmoidBinaryCrossEntropyLoss())
         with pytest.raises(InputError, match=r"all 400 training samples.*got 200"):
             list(FairBatchSampler(y, z, 40, signal=held_out, within="loss", seed=0))
+
+    @pytest.mark.parametrize("rows", [200, 20])
+    def test_a_warm_up_does_not_hide_it(self, net, rows):
+        """Epochs before the first update choose inside the cells too, and check what they choose by."""
+        X, y, z, _ = noisy()
+        part = slice(None, rows)
+        held_out = FullPass(net, X[part], y[part], z[part], loss=gluon.loss.SigmoidBinaryCrossEntropyLoss())
+        with pytest.raises(InputError, match=f"all 400 training samples.*got {rows}"):
+            list(FairBatchSampler(y, z, 40, signal=held_out, within="loss", warm_up=1, seed=0))
 
     def test_static_shares_with_selection_need_a_signal(self):
         """Nothing measures the losses: an error at construction."""

@@ -92,8 +92,15 @@ def test_starvation_is_said():
     """A cell that is drawn at less than a tenth of its rate."""
     messages, sampler = warned(Follows(lambda t: [[0.5, 0.5], [0.97, 0.03]]), epochs=3, min_per_batch=0)
     assert len(messages) == 1
-    assert "fallen to 6% of its rate in the data" in messages[0]
+    assert "fallen to 6% of its rate at the start" in messages[0]
     assert sampler.findings[0].kind == "starvation"
+
+
+def test_a_target_is_no_starvation():
+    """A cell that the target asks for seldom, or not at all, is where it should be."""
+    for cell in (0.01, 0.0):
+        messages, _ = warned("proportional", epochs=12, signal=lambda: LABELS, target=np.array([[1, 1], [1, cell]]))
+        assert messages == []
 
 
 def test_repetition_is_said():

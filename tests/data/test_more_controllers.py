@@ -127,6 +127,11 @@ class TestLossesInTheOtherRules:
         assert moved[0, 2] == 0
         np.testing.assert_allclose(moved[0, :2] - 0.5, [-0.1 * 2 / 3, 0.1 * 2 / 3])
 
+    def test_a_tolerance_is_for_rates(self):
+        """It would be ignored where losses are compared."""
+        with pytest.raises(InputError, match="'tolerance' must be 0 where losses are compared"):
+            bound(ProportionalController(tolerance=0.1, compare="losses"))
+
     def test_losses_cannot_steer_the_parity_of_three_labels(self):
         """The loss against the positive label is for two labels."""
         with pytest.raises(InputError, match=r"two labels only; got 3\. Use compare='rates'"):

@@ -207,6 +207,12 @@ class TestPass:
         (output,) = forward(net, X, graph=PredictGraph(net))
         np.testing.assert_allclose(output.asnumpy()[:, 0], X.sum(axis=1), rtol=1e-5)
 
+    def test_doubles_are_refused_with_the_cure(self):
+        """NumPy's default type is not the net's: the message says what to do."""
+        X, y, z = data(100)
+        with pytest.raises(InputError, match=r"must be float32.*got float64.*astype"):
+            FullPass(made(), X.astype("float64"), y, z).measure("rates")
+
     def test_the_users_array_stays_writable(self):
         """The pass looks at the array without a copy, and leaves it as it was."""
         X, y, z = data(100)

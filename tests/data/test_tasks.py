@@ -215,6 +215,7 @@ class TestRegression:
             ({"criterion": "demographic_parity", "label_bins": [3, 1]}, "increasing cut points"),
             ({"criterion": "demographic_parity", "label_bins": [99.0]}, "must lie among the labels"),
             ({"criterion": "demographic_parity", "label_bins": 3, "positive": 1}, "'positive' must not be given"),
+            ({"criterion": "demographic_parity", "label_bins": 3, "controller": "normalized"}, "must compare rates"),
             ({"criterion": "demographic_parity"}, "look like a regression target.*label_bins=4"),
         ],
     )
@@ -267,6 +268,32 @@ class TestTarget:
         table = shares[0]
         np.testing.assert_allclose(table.counts[:, 1, 1] / table.support, [0.4, 0.8])
 
+    def test_losses_are_those_of_the_target_too(self):
+        """The loss against the positive label, summed over a group, is its mean in the target's mix of labels."""
+        target = np.array([[0.3, 0.1], [0.2, 0.4]])
+        losses = np.where(self.LABELS == 1, 1.0, 0.25)
+        seen = []
+        sampler = FairBatchSampler(
+            self.LABELS, self.GROUPS, 50, "demographic_parity", signal=lambda: losses, controller="paper", target=target
+        )
+        update = sampler.controller.update
+        sampler.controller.update = lambda s, stats: seen.append(stats.positive_loss) or update(s, stats)
+        list(sampler)
+        np.testing.assert_allclose(seen[0].sum(axis=0), [0.25 * 0.6 + 0.4, 0.25 * 0.2 + 0.8])
+
+    @pytest.mark.parametrize("name", ["proportional", "fairdro", "fairgrad", "groupdro"])
+    def test_a_target_may_leave_out_a_label(self, name):
+        """Its cells are not drawn, and the other label is steered."""
+        labels, groups = np.repeat([0, 1, 2], 40), np.tile([0, 1], 60)
+        values = labels if CONTROLLERS[name].need == "rates" else labels + 0.5
+        target = np.array([[1, 2], [2, 1], [0, 0]])
+        sampler = FairBatchSampler(
+            labels, groups, 12, signal=lambda: values, controller=name, target=target, criterion="equal_opportunity"
+        )
+        drawn = totals(sampler, labels, groups)
+        assert drawn[:2].min() > 0
+        assert drawn[2].sum() == 0 or name == "groupdro"
+
     def test_a_shift_keeps_the_rates_of_labels_and_groups(self):
         """Only the dependence changes: strength .5 halves the correlation."""
         before, after = (correlation_shift(self.LABELS, self.GROUPS, t) for t in (1.0, 0.5))
@@ -286,7 +313,13 @@ class TestTarget:
 
     @pytest.mark.parametrize(
         ("target", "message"),
-        [([1, 2, 3], "of shape"), ([[1, -1], [1, 1]], "0 or more"), ([[0, 0], [0, 0]], "of shape")],
+        [
+            ([1, 2, 3], "of shape"),
+            ([[1], [1], [1], [1]], "of shape"),
+            ([1, 1, 1, 1], "of shape"),
+            ([[1, -1], [1, 1]], "0 or more"),
+            ([[0, 0], [0, 0]], "of shape"),
+        ],
     )
     def test_what_is_no_table_of_ratios_is_refused(self, target, message):
         """Shape and sign are checked when the sampler is made."""

@@ -208,6 +208,43 @@ def test_running_statistics_and_dropout_go_on(toy, tmp_path):
     assert interrupted(toy, fair(), tmp_path / "run.npz", [4, 7], extra=extra) == expected
 
 
+class Slower(Callback):
+    """Set a NumPy number as learning rate after the first epoch."""
+
+    def on_epoch_end(self, state):
+        """Lower the rate once."""
+        if state.epoch == 0:
+            state.trainer.set_learning_rate(np.float64(0.002))
+
+
+def test_rates_that_are_numpy_numbers_go_on(toy, tmp_path):
+    """A rate set by a callback is restored, whatever kind of number it is."""
+    expected = uninterrupted(toy, fair(), tmp_path / "whole.npz", callbacks=lambda: [Slower()])
+    assert interrupted(toy, fair(), tmp_path / "run.npz", [8, 3], callbacks=lambda: [Slower()]) == expected
+
+
+def test_shapes_may_be_left_to_gluon(toy, tmp_path):
+    """A net that infers its shapes at the first batch goes on as well."""
+    results = []
+    for name, points in (("whole", []), ("run", [4, 5])):
+        for point in [*points, None]:
+            mx.random.seed(0)
+            net = gluon.nn.HybridSequential()
+            net.add(gluon.nn.Dense(4, activation="relu"), gluon.nn.Dense(1))
+            net.initialize(mx.init.Xavier())
+            loader, loss = fair()(toy, net)
+            hooks = [StopAfter(point)] if point else []
+            snapshot = Snapshot(tmp_path / f"{name}.npz", every=1)
+            options = {"callbacks": hooks, "progress": False, "snapshot": snapshot}
+            if point:
+                with pytest.raises(StoppedError):
+                    fit(net, loader, loss, trainer_of(net), 3, **options)
+            else:
+                fit(net, loader, loss, trainer_of(net), 3, **options)
+        results.append([p.data().asnumpy().tolist() for p in net.collect_params().values()])
+    assert results[0] == results[1]
+
+
 def test_callbacks_go_on(toy, tmp_path):
     """Early stopping counts on, and the best epoch's parameters are kept from before the stop."""
     validation = gluon.data.ArrayDataset(*toy)

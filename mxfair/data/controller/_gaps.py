@@ -79,7 +79,9 @@ class LossGaps(Gaps):
     group gains positives and loses negatives. For a criterion of losses by group, whole groups gain.
     """
 
-    def __init__(self, criterion: Criterion, classes: np.ndarray) -> None:
+    def __init__(self, criterion: Criterion, classes: np.ndarray, tolerance: float = 0.0) -> None:
+        if tolerance:
+            raise InputError("'tolerance' must be 0 where losses are compared: it is a gap of rates. Leave it out.")
         self.by_group = isinstance(criterion, LossCriterion)
         if self.by_group:
             self.need = "loss"
@@ -101,7 +103,7 @@ class LossGaps(Gaps):
         if self.by_group:
             assert stats.loss is not None  # the sampler measured what `need` says
             assert stats.counts is not None  # and counted
-            weight = stats.counts / stats.counts.sum(axis=0)
+            weight = stats.counts / np.maximum(stats.counts.sum(axis=0), np.finfo(float).tiny)
             by_group = np.nansum(stats.loss * weight, axis=0)
             return weight * _above_mean(by_group[None])
         if self.aggregate:
@@ -123,5 +125,5 @@ def _above_mean(losses: np.ndarray) -> np.ndarray:
 def gaps_of(compare: str, criterion: Criterion, classes: np.ndarray, tolerance: float = 0.0) -> RateGaps | LossGaps:
     """Return what measures the gaps; criteria of losses compare losses whatever was asked."""
     if one_of(compare, COMPARE, "compare") == "losses" or isinstance(criterion, LossCriterion):
-        return LossGaps(criterion, classes)
+        return LossGaps(criterion, classes, tolerance)
     return RateGaps(criterion, classes, tolerance)

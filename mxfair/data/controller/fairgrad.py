@@ -94,7 +94,8 @@ class FairGradController(Controller):
             self.upper[place] = np.maximum(0.0, self.upper[place] + self.step * (lacking - self.tolerance))
             self.lower[place] = np.maximum(0.0, self.lower[place] - self.step * (lacking + self.tolerance))
             more = self.upper[place] - self.lower[place]
-            row = (more - self.data_shares * more.sum()) / self.label_shares[:, None]
+            by_label = np.maximum(self.label_shares, np.finfo(float).eps)[:, None]  # a target may leave out a label
+            row = (more - self.data_shares * more.sum()) / by_label
             moved += lever.signs[:, None] * row
         return np.where(self.data_shares > 0, moved, 0.0)
 

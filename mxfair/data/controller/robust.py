@@ -155,4 +155,6 @@ class FairDROController(Controller):
         unit = np.divide(above, norm, out=np.zeros_like(above), where=norm > 0)
         worst = np.where(present, np.maximum(1 / count + np.sqrt(2 * self.rho / count) * unit, 0.0), 0.0)
         self.updates += 1
-        return shares - (shares - worst / worst.sum(axis=1, keepdims=True)) / self.updates
+        total = worst.sum(axis=1, keepdims=True)
+        worst = np.divide(worst, total, out=shares.copy(), where=total > 0)  # a target may leave out a label
+        return shares - (shares - worst) / self.updates
