@@ -54,10 +54,10 @@ class BlockSampler(mx.gluon.data.Sampler):
         self._used = 0
 
     def _begin(self) -> Epoch:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass's
 
     def _next(self, epoch: Epoch) -> np.ndarray | None:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass's
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Start an epoch and yield its batches in blocks, for loaders that gather many batches at once.
