@@ -77,7 +77,8 @@ class FairBatchSampler(Steered, BlockSampler):
         Bins of a regression target: how many, with about equal counts, or cut points.
     target : array of shape (n_labels, n_groups), optional
         Ratios of the cells from which training starts, in the place of the data's: those of the data that the model
-        will be used on (`correlation_shift`).
+        will be used on (`correlation_shift`). With a column for
+        each group, that of the unknown one moves too.
     within : {"shuffled", "loss", "rank", "importance"} or CellSelector, default="shuffled"
         Which samples of a cell are drawn: other batch selection, robust selection or a sampler of your own, composed
         with FairBatch.
