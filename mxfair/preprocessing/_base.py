@@ -1,0 +1,275 @@
+"""What all preprocessing steps have in common: scikit-learn's protocol, Gluon's, and files without pickles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from mxfair._validation import InputError, InputTypeError, to_numpy
+from mxfair.groups import Groups
+from mxfair.preprocessing import _state
+
+__all__ = ["Step", "load_step"]
+
+
+class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Base of the steps: a scikit-learn transformer that is a Gluon transform too, and is stored without pickles.
+
+    A step is fitted on the training rows only, works in scikit-learn's pipelines, takes data frames and arrays
+    (``set_output(transform="pandas")`` gives frames), and ends as a Gluon block.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, pathlib
+    >>> from mxfair.preprocessing import StandardScaler, load_step
+    >>> step = StandardScaler().fit([[1.0], [3.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     step.save(pathlib.Path(folder) / "scaler.npz")
+    ...     again = load_step(pathlib.Path(folder) / "scaler.npz")
+    >>> again.transform([[5.0]]).tolist()
+    [[3.0]]
+    >>> step.as_block()(mx.nd.array([[5.0]])).asnumpy().tolist()
+    [[3.0]]
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("mxfair.") and not cls.__name__.startswith("_"):
+            _state.STEPS[cls.__name__] = cls
+
+    def as_block(self) -> Any:
+        """Return the fitted step as a Gluon block of a float32 matrix, for ``dataset.transform_first`` or inside a net.
+
+        Returns
+        -------
+        gluon.HybridBlock
+
+        Raises
+        ------
+        InputError
+            If the step is not fitted.
+        InputTypeError
+            If the step is no function of numbers.
+        """
+        self._check_fitted()
+        raise InputTypeError(f"{type(self).__name__} must be applied before training: it has no block. Use transform.")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted step to one file: JSON and arrays in a NumPy archive, no pickle.
+
+        Parameters
+        ----------
+        path : str or Path
+            Name of the file, with the ending ``.npz`` by custom.
+
+        Raises
+        ------
+        InputError
+            If the step is not fitted.
+        """
+        self._check_fitted()
+        _state.write(self, path)
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what was fitted, by attribute: what ends with an underscore."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def _set_fitted(self, fitted: dict[str, Any]) -> None:
+        """Take what `_fitted` returned."""
+        for name, value in fitted.items():
+            setattr(self, name, value)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(self._fitted())
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise InputError(f"{type(self).__name__} must be fitted first. Call fit with the training rows.")
+
+    def _matrix(self, X: Any, *, reset: bool = False, missing: bool = False) -> np.ndarray:
+        """Return the features as a float64 matrix; with `reset` their names and number are learnt, else checked."""
+        names = feature_names(X)
+        array = numeric_matrix(X, missing=missing)
+        if reset:
+            self._learn_features(array.shape[1], names)
+        else:
+            self._check_fitted()
+            self._check_features(array.shape[1], names)
+        return array
+
+    def _learn_features(self, count: int, names: np.ndarray | None) -> None:
+        if not count:
+            raise InputError("'X' must have at least one feature; got none.")
+        self.n_features_in_ = count
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _check_features(self, count: int, names: np.ndarray | None) -> None:
+        known = getattr(self, "feature_names_in_", None)
+        if count != self.n_features_in_:
+            raise InputError(
+                f"'X' must have {self.n_features_in_} features, as when it was fitted; got {count}. Give the same "
+                "columns."
+            )
+        if names is not None and known is not None and list(names) != list(known):
+            raise InputError(
+                f"'X' must have the columns {', '.join(map(str, known[:30]))} in this order, as when it was fitted; got "
+                f"{', '.join(map(str, names[:30]))}. Select them: frame[list(step.feature_names_in_)]."
+            )
+
+    def _names_in(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features that went in: x0, x1, ... where an array was fitted."""
+        self._check_fitted()
+        own = getattr(self, "feature_names_in_", None)
+        if input_features is not None:
+            given = np.asarray(input_features, dtype=object)
+            if len(given) != self.n_features_in_ or (own is not None and list(given) != list(own)):
+                raise InputError(
+                    f"'input_features' must name the {self.n_features_in_} fitted features; got {list(given)[:30]}."
+                )
+            return given
+        return own if own is not None else np.array([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+
+
+def load_step(path: str | os.PathLike[str]) -> Any:
+    """Return the fitted step that `Step.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Step
+
+    Raises
+    ------
+    InputError
+        If the file is no such step.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from mxfair.preprocessing import MinMaxScaler
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     MinMaxScaler().fit([[1.0], [3.0]]).save(pathlib.Path(folder) / "step.npz")
+    ...     load_step(pathlib.Path(folder) / "step.npz").transform([[2.0]]).tolist()
+    [[0.5]]
+    """
+    return _state.read(path)
+
+
+def feature_names(X: Any) -> np.ndarray | None:
+    """Return the column names of a data frame as text, None for an array."""
+    if not hasattr(X, "columns") or not hasattr(X, "iloc"):
+        return None
+    names = np.array([str(name) for name in X.columns], dtype=object)
+    repeated = next((name for name in names if list(names).count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(f"Column names must be unique; got '{repeated}' more than once. Rename one.")
+    return names
+
+
+def numeric_matrix(X: Any, name: str = "X", *, missing: bool = False) -> np.ndarray:
+    """Return a data frame or array as a C-contiguous float64 matrix, finite, or with NaN where `missing` is allowed."""
+    if hasattr(X, "columns") and hasattr(X, "iloc"):
+        import pandas as pd
+
+        bad = [str(X.columns[i]) for i in range(X.shape[1]) if not pd.api.types.is_numeric_dtype(X.dtypes.iloc[i])]
+        if bad:
+            raise InputError(
+                f"'{name}' must hold numbers; got text or others in {', '.join(bad[:10])}. Encode these columns first, "
+                "with mxfair.preprocessing.TabularEncoder say."
+            )
+        array = X.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        array = to_numpy(X)
+        try:
+            array = np.asarray(array, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"'{name}' must hold numbers; got something else ({error}). Encode it first.") from error
+    if array.ndim != 2:
+        raise InputError(f"'{name}' must have shape (n_samples, n_features); got {array.shape}. Use X.reshape(-1, 1).")
+    if not len(array):
+        raise InputError(f"'{name}' must hold at least one row; got none.")
+    finite = np.isfinite(array) | (np.isnan(array) if missing else False)
+    if not finite.all():
+        row, column = (int(place) for place in np.argwhere(~finite)[0])
+        cure = "Replace it" if missing else "Impute or remove it, with mxfair.preprocessing.Imputer say"
+        raise InputError(
+            f"'{name}' must be finite; got {array[row, column]} at row {row}, column {column}. {cure}."
+        )
+    return np.ascontiguousarray(array)
+
+
+class SensitiveStep(Step):
+    """Base of the steps that know the sensitive attribute: columns of X, or an argument of `fit` and `transform`.
+
+    Parameters
+    ----------
+    sensitive : list of str or int, optional
+        The sensitive columns of X, by name or place; they leave the output. Without it, pass ``groups=`` to `fit` and,
+        where the step says so, to `transform`.
+    """
+
+    sensitive: Any
+
+    def _places(self, X: Any) -> list[int]:
+        """Return the places of the sensitive columns among those of X."""
+        given = self.sensitive
+        if given is None:
+            return []
+        given = [given] if isinstance(given, (str, int, np.integer)) else list(given)
+        names = feature_names(X)
+        width = X.shape[1] if hasattr(X, "shape") else len(X[0])
+        places = []
+        for item in given:
+            if isinstance(item, str):
+                if names is None or item not in names:
+                    got = "an array" if names is None else ", ".join(map(str, names[:30]))
+                    raise InputError(f"'sensitive' must name columns of X; got {item!r} for {got}. Give its place.")
+                places.append(list(names).index(item))
+            elif isinstance(item, (int, np.integer)) and not isinstance(item, bool) and 0 <= item < width:
+                places.append(int(item))
+            else:
+                raise InputError(f"'sensitive' must hold names or places below {width}; got {item!r}.")
+        if len(set(places)) < len(places) or not places:
+            raise InputError(f"'sensitive' must name each column once, and at least one; got {given}.")
+        return places
+
+    def _parts(self, X: Any, groups: Any) -> tuple[Any, Any]:
+        """Return X without its sensitive columns, and the sensitive values (None where there are none)."""
+        places = self._places(X)
+        if not places:
+            return X, groups
+        if groups is not None:
+            raise InputError("'groups' must not be given where 'sensitive' names columns of X. Give one of them.")
+        if hasattr(X, "iloc"):
+            kept = [i for i in range(X.shape[1]) if i not in places]
+            return X.iloc[:, kept], X.iloc[:, places]
+        array = to_numpy(X)
+        kept = [i for i in range(array.shape[1]) if i not in places]
+        return array[:, kept], array[:, places]
+
+    def _need(self, groups: Any, n: int) -> Any:
+        """Return the groups, or say how to give them."""
+        if groups is None:
+            raise InputError(
+                f"{type(self).__name__} must know the sensitive attribute; got none. Pass groups=, or name its columns "
+                "of X: sensitive=[...]."
+            )
+        return groups
+
+
+def known_codes(groups: Any, names: Sequence[str]) -> np.ndarray:
+    """Return each sample's place among the fitted groups' names, -1 where its group is unknown or was not fitted."""
+    encoded = groups if isinstance(groups, Groups) else Groups(groups)
+    places = {name: place for place, name in enumerate(names)}
+    table = [places.get(name, -1) if known else -1 for name, known in zip(encoded.names, encoded.known)]
+    return np.array(table, dtype=np.int64)[encoded.codes]
