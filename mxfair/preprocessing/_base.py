@@ -119,8 +119,8 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             )
         if names is not None and known is not None and list(names) != list(known):
             raise InputError(
-                f"'X' must have the columns {', '.join(map(str, known[:30]))} in this order, as when it was fitted; got "
-                f"{', '.join(map(str, names[:30]))}. Select them: frame[list(step.feature_names_in_)]."
+                f"'X' must have the columns {', '.join(map(str, known[:30]))} in this order, as fitted; got "
+                f"{', '.join(map(str, names[:30]))}. Select them: frame[step.feature_names_in_]."
             )
 
     def _names_in(self, input_features: Any = None) -> np.ndarray:
