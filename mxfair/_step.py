@@ -72,7 +72,7 @@ class GraphStep:
             net(batch[0])  # shapes that Gluon infers at the first call
         self.trainer = trainer
         self._params = _trained_parameters(net, trainer)
-        self._blocks = (net, loss, len(batch))
+        self._blocks, self._loss = (net, loss, len(batch)), loss
         graph, sources = _trace(*self._blocks)
         self._text = graph.tojson()
         used = {source.name for source in sources if not isinstance(source, int)}
@@ -90,10 +90,15 @@ class GraphStep:
             arguments[place] = item
         with mx.autograd.record():
             value = self._call(*arguments)
+        states: list[Any] = []
+        if isinstance(value, list):
+            value, *states = value
         ones = self._ones.get(batch_size)
         if ones is None:  # what backward() would make anew in each step
             ones = self._ones[batch_size] = mx.nd.ones_like(value)
         mx.autograd.backward([value], [ones])
+        if states:
+            self._loss._observe(states)
         self._flat.update(batch_size)
         return value
 
@@ -224,10 +229,12 @@ def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
     try:
         # A name manager of its own counts operators from 0: the same blocks give the same graph, names included.
         with mx.autograd.pause(train_mode=True), mx.name.NameManager():
-            graph = loss(net(variables[0]), *variables[1:])
+            outputs = getattr(loss, "_outputs", loss)(net(variables[0]), *variables[1:])
+            graph = mx.sym.Group(outputs) if isinstance(outputs, list) else outputs
     except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
         raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error
-    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1:
+    states = len(loss._states()) if isinstance(outputs, list) else 0
+    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1 + states:
         raise UnsupportedError("the loss does not return one array")
     params = {**net.collect_params(), **loss.collect_params()}
     known = {**{name: place for place, name in enumerate(own)}, **params}

@@ -1,4 +1,4 @@
-"""Losses that look at a batch's third item."""
+"""A loss in which each (label, group) cell has a weight of its own."""
 
 from __future__ import annotations
 
@@ -6,51 +6,11 @@ from typing import Any
 
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputTypeError
+from mxfair.loss._base import GroupLoss
 
 mx: Any = import_mxnet()
 
-__all__ = ["GroupLoss", "WeightedLoss"]
-
-
-class GroupLoss(mx.gluon.loss.Loss):
-    """Base of losses of (pred, label, third item of the batch): its group, or its cell.
-
-    Gluon's own losses take a third argument for the weights of the samples, so that a group given to them would be one:
-    group 0 would weigh nothing, silently. `mxfair.training.fit` gives the third item to losses of this class only.
-
-    Parameters
-    ----------
-    weight : float, optional
-        Factor of the whole loss.
-    batch_axis : int, default=0
-        The axis of the samples.
-    **kwargs
-        ``prefix`` and ``params``, as for any Block.
-    """
-
-    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
-        super().__init__(weight, batch_axis, **kwargs)
-
-    def __call__(self, pred: Any, label: Any, group: Any = None) -> Any:
-        """Return one loss per sample, shape (batch_size,).
-
-        Parameters
-        ----------
-        pred, label : NDArray or Symbol
-            As the base loss takes them.
-        group : NDArray or Symbol of shape (batch_size,)
-            The batch's third item.
-
-        Returns
-        -------
-        NDArray or Symbol
-        """
-        if group is None:
-            raise InputTypeError(
-                f"{type(self).__name__} must be called with the batch's third item; got pred and label only. Write "
-                "loss(net(data), label, group), or use mxfair.training.fit."
-            )
-        return super().__call__(pred, label, group)
+__all__ = ["WeightedLoss"]
 
 
 class WeightedLoss(GroupLoss):

@@ -1,0 +1,156 @@
+"""GroupLoss, and what losses and penalties share: states that a batch updates, and the link of a base loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mxfair._compat import import_mxnet
+from mxfair._validation import InputError, InputTypeError
+from mxfair.groups import Groups
+
+mx: Any = import_mxnet()
+
+__all__ = ["GroupLoss"]
+
+#: How the net's output becomes a prediction: what the base losses of Gluon do with it.
+LINKS = ("sigmoid", "softmax", "exp", "identity")
+
+
+class Stateful:
+    """A HybridBlock of (pred, label, group) whose batches may update states, running estimates or multipliers say.
+
+    ``hybrid_forward`` returns the value, or a list of it and the new value of each parameter in `_states()`. New values
+    are written by `_observe` after a batch in training mode, in a graph or not, without waiting for the engine.
+    """
+
+    _reg_params: dict[str, Any]
+    _children: dict[str, Any]
+    _placed: Any = None
+
+    def _states(self) -> list[Any]:
+        """Return the parameters that a batch updates, in the order of the outputs after the first."""
+        return []
+
+    def _outputs(self, pred: Any, label: Any, group: Any) -> list[Any]:
+        """Return the value and the new states, NDArrays or Symbols, without writing them."""
+        out = mx.gluon.HybridBlock.__call__(self, pred, label, group)
+        return list(out) if isinstance(out, (list, tuple)) else [out]
+
+    def _observe(self, values: list[Any]) -> None:
+        """Write the new states."""
+        with mx.autograd.pause():  # the graph of this batch may still be waiting for its backward
+            for parameter, value in zip(self._states(), values):
+                array = parameter.data(value.context)
+                value.copyto(array)
+
+    def _call(self, pred: Any, label: Any, group: Any) -> Any:
+        """Return the value; in training mode the states are updated."""
+        if not isinstance(pred, mx.nd.NDArray):
+            return self._outputs(pred, label, group)[0]
+        if pred.context != self._placed:
+            self._check(pred, label, group)
+            self._place(pred.context)
+        value, *states = self._outputs(pred, label, group)
+        if states and mx.autograd.is_training():
+            self._observe(states)
+        return value
+
+    def _place(self, ctx: Any) -> None:
+        """Bring the own parameters, constants and states, to the device of the predictions."""
+        pending: list[Any] = [self]
+        while pending:
+            block = pending.pop()
+            if isinstance(block, Stateful):
+                for parameter in block._reg_params.values():
+                    if ctx not in parameter.list_ctx():
+                        parameter.reset_ctx([*parameter.list_ctx(), ctx])
+                block._placed = ctx
+            pending.extend(block._children.values())
+
+    def _check(self, pred: Any, label: Any, group: Any) -> None:
+        """Check the first batch, before anything is trained: shapes, classes, groups."""
+        for child in self._children.values():
+            if isinstance(child, Stateful):
+                child._check(pred, label, group)
+
+
+class GroupLoss(Stateful, mx.gluon.loss.Loss):
+    """Base of losses of (pred, label, third item of the batch): its group, or its cell.
+
+    Gluon's own losses take a third argument for the weights of the samples, so that a group given to them would be one:
+    group 0 would weigh nothing, silently. `mxfair.training.fit` gives the third item to losses of this class only.
+
+    Parameters
+    ----------
+    weight : float, optional
+        Factor of the whole loss.
+    batch_axis : int, default=0
+        The axis of the samples.
+    **kwargs
+        ``prefix`` and ``params``, as for any Block.
+    """
+
+    def __init__(self, weight: float | None = None, batch_axis: int = 0, **kwargs: Any) -> None:
+        super().__init__(weight, batch_axis, **kwargs)
+
+    def __call__(self, pred: Any, label: Any, group: Any = None) -> Any:
+        """Return one loss per sample, shape (batch_size,).
+
+        Parameters
+        ----------
+        pred, label : NDArray or Symbol
+            As the base loss takes them.
+        group : NDArray or Symbol of shape (batch_size,)
+            The batch's third item.
+
+        Returns
+        -------
+        NDArray or Symbol
+        """
+        if group is None:
+            raise InputTypeError(
+                f"{type(self).__name__} must be called with the batch's third item; got pred and label only. Write "
+                "loss(net(data), label, group), or use mxfair.training.fit."
+            )
+        return self._call(pred, label, group)
+
+
+def check_base(base: Any) -> Any:
+    """Return a base loss of (pred, label) or (pred, label, group)."""
+    if not isinstance(base, mx.gluon.HybridBlock):
+        raise InputTypeError(
+            f"'base' must be a Gluon loss of (pred, label), or a GroupLoss; got {base!r}. Give, for instance, "
+            "gluon.loss.SigmoidBinaryCrossEntropyLoss()."
+        )
+    return base
+
+
+def base_outputs(base: Any, pred: Any, label: Any, group: Any) -> list[Any]:
+    """Return the base loss per sample, and the new states where it is a GroupLoss."""
+    return base._outputs(pred, label, group) if isinstance(base, GroupLoss) else [base(pred, label)]
+
+
+def link_of(loss: Any) -> str | None:
+    """Return how a loss reads the net's output: one of `LINKS`, None where nothing says so."""
+    gluon = mx.gluon.loss
+    if isinstance(loss, gluon.SigmoidBinaryCrossEntropyLoss):
+        return "identity" if loss._from_sigmoid else "sigmoid"
+    if isinstance(loss, gluon.SoftmaxCrossEntropyLoss):
+        return "exp" if loss._from_logits else "softmax"
+    if isinstance(loss, gluon.LogisticLoss):
+        return "sigmoid"
+    if isinstance(loss, (gluon.L2Loss, gluon.L1Loss, gluon.HuberLoss)):
+        return "identity"
+    inner = getattr(loss, "link", None) or getattr(loss, "base", None)
+    return inner if inner is None or isinstance(inner, str) else link_of(inner)
+
+
+def group_count(n_groups: Any) -> int:
+    """Return the number of known groups, given as a number or as Groups: samples of other codes are in none."""
+    if isinstance(n_groups, Groups):
+        return int(n_groups.known.sum())
+    if isinstance(n_groups, bool) or not isinstance(n_groups, int):
+        raise InputTypeError(f"'n_groups' must be a whole number or Groups; got {n_groups!r}. Give 2, say.")
+    if n_groups < 2:
+        raise InputError(f"'n_groups' must be at least 2; got {n_groups}. One group has no gap.")
+    return n_groups

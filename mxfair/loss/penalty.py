@@ -1,0 +1,258 @@
+"""Penalty: one number of a batch that is 0 at parity; PenalizedLoss: a base loss and penalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mxfair._compat import import_mxnet
+from mxfair._strength import Scheduled
+from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
+from mxfair.loss._base import LINKS, GroupLoss, Stateful, base_outputs, check_base, group_count, link_of
+from mxfair.loss.weighted import WeightedLoss
+
+mx: Any = import_mxnet()
+
+__all__ = ["PenalizedLoss", "Penalty"]
+
+
+class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
+    """Base of penalties: override `penalty`, which returns one number of the batch, 0 at parity.
+
+    Parameters
+    ----------
+    n_groups : int, Groups or None
+        Number of groups: codes 0 to n_groups - 1 are groups, samples of any other code count for none. With Groups,
+        those that are known. None for a continuous attribute, where a penalty takes one.
+    strength : float or callable, default=1.0
+        Factor of the penalty, or a schedule: a function of the number of updates such as an ``mx.lr_scheduler``.
+    link : {"sigmoid", "softmax", "exp", "identity"}, optional
+        How the net's output becomes a prediction. Default: as the base loss of the `PenalizedLoss` reads it.
+    n_classes : int, default=2
+        Number of classes; labels are 0 to n_classes - 1.
+    **kwargs
+        ``prefix`` and ``params``, as for any Block.
+
+    Notes
+    -----
+    A group or label that a batch lacks contributes 0, with gradient 0. A penalty may keep states (`_states`); then
+    `penalty` returns a list of its value and their new values.
+    """
+
+    def __init__(
+        self, n_groups: Any, *, strength: Any = 1.0, link: str | None = None, n_classes: int = 2, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.n_groups = None if n_groups is None else group_count(n_groups)
+        self.n_classes = positive_integer(n_classes, "n_classes", minimum=2)
+        self.link = None if link is None else one_of(link, LINKS, "link")
+        with self.name_scope():
+            self._hold_strength(strength)
+
+    def __call__(self, pred: Any, label: Any, group: Any) -> Any:
+        """Return the penalty of a batch times its strength, shape (1,).
+
+        Parameters
+        ----------
+        pred : NDArray or Symbol of shape (batch_size,), (batch_size, 1) or (batch_size, n_classes)
+            Outputs of the net.
+        label : NDArray or Symbol of shape (batch_size,) or (batch_size, 1)
+            Class labels from 0, or a regression target.
+        group : NDArray or Symbol of shape (batch_size,)
+            Codes of the groups.
+
+        Returns
+        -------
+        NDArray or Symbol
+        """
+        return self._call(pred, label, group)
+
+    def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Any:
+        """Return the penalty without its strength, shape (1,); or a list of it and the new states.
+
+        Parameters
+        ----------
+        F : module
+            mxnet.nd or mxnet.sym.
+        pred, label, group
+            As for a call.
+        **params
+            The parameters that the penalty registered.
+
+        Returns
+        -------
+        NDArray, Symbol or list of these
+        """
+        raise NotImplementedError
+
+    def hybrid_forward(self, F: Any, pred: Any, label: Any, group: Any, strength: Any, **params: Any) -> Any:
+        """Return `penalty` times the strength.
+
+        Parameters
+        ----------
+        F : module
+            mxnet.nd or mxnet.sym.
+        pred, label, group
+            As for a call.
+        strength : NDArray or Symbol of shape (1,)
+        **params
+            The parameters that the penalty registered.
+
+        Returns
+        -------
+        NDArray, Symbol or list of these
+        """
+        out = self.penalty(F, pred, label, group, **params)
+        if isinstance(out, (list, tuple)):
+            return [out[0] * strength, *out[1:]]
+        return out * strength
+
+    def _score(self, F: Any, pred: Any, positive: int = -1) -> Any:
+        """Return the probability of the positive class, or the prediction, shape (batch_size,)."""
+        if self.link == "sigmoid":
+            return F.sigmoid(F.reshape(pred, shape=(-1,)))
+        if self.link == "identity":
+            return F.reshape(pred, shape=(-1,))
+        place = self.n_classes - 1 if positive < 0 else positive
+        probability = F.softmax(pred, axis=-1) if self.link == "softmax" else F.exp(pred)
+        return F.reshape(F.slice_axis(probability, axis=-1, begin=place, end=place + 1), shape=(-1,))
+
+    def _probabilities(self, F: Any, pred: Any) -> Any:
+        """Return the probability of each class, shape (batch_size, n_classes)."""
+        if self.link == "softmax":
+            return F.softmax(pred, axis=-1)
+        if self.link == "exp":
+            return F.exp(pred)
+        score = F.reshape(self._score(F, pred), shape=(-1, 1))
+        return F.concat(1 - score, score, dim=1)
+
+    def _members(self, F: Any, group: Any) -> Any:
+        """Return the groups as indicators, shape (batch_size, n_groups)."""
+        return F.one_hot(F.reshape(group, shape=(-1,)), depth=self.n_groups)
+
+    def _check(self, pred: Any, label: Any, group: Any) -> None:
+        if self.link is None:
+            raise InputError(
+                f"{type(self).__name__} must know how the net's output becomes a prediction; got neither 'link' nor a "
+                "base loss that says so. Pass link='sigmoid', 'softmax' or 'identity'."
+            )
+        n, outputs = pred.shape[0], int(np.prod(pred.shape[1:]))
+        several = self.link in ("softmax", "exp")
+        if outputs != (self.n_classes if several else 1):
+            cure = "Give n_classes=, or the net as many outputs" if several else "Use softmax, or one output"
+            raise InputError(
+                f"'pred' must have {self.n_classes if several else 1} outputs per sample with link={self.link!r}; got "
+                f"{outputs}. {cure}."
+            )
+        if self.n_groups is not None:
+            codes = group.asnumpy().ravel()
+            if len(codes) != n:
+                raise InputError(f"'group' must hold one code per sample ({n}); got {len(codes)}.")
+            if (codes != np.round(codes)).any():
+                raise InputError(
+                    "'group' must hold whole numbers from 0, the codes of Groups; got others. Cut a continuous "
+                    "attribute into bins with Groups.binned."
+                )
+            if not ((codes >= 0) & (codes < self.n_groups)).any():
+                raise InputError(
+                    f"'group' must hold codes from 0 to {self.n_groups - 1}; got {codes.min():g} to {codes.max():g} "
+                    "only. Give the codes of mxfair.Groups."
+                )
+
+    def _check_labels(self, label: Any) -> None:
+        """Check that labels are the numbers of classes, for penalties that read them."""
+        values = label.asnumpy().ravel()
+        whole = (values == np.round(values)).all() and len(values) > 0
+        if not whole or not 0 <= values.min() <= values.max() < self.n_classes:
+            raise InputError(
+                f"'label' must hold the numbers of the classes, 0 to {self.n_classes - 1}; got "
+                f"{', '.join(f'{v:g}' for v in np.unique(values)[:5])}. Encode the labels, or give n_classes=."
+            )
+
+
+class PenalizedLoss(GroupLoss):
+    r"""A base loss and penalties of the batch; each sample's loss carries the penalty, so that their mean does.
+
+    .. math:: l_i = \mathrm{base}(p_i, y_i) + \sum_k s_k \, \Omega_k(p, y, z)
+
+    Parameters
+    ----------
+    base : gluon.loss.Loss
+        Of (pred, label), or a `GroupLoss` of (pred, label, group); one loss per sample.
+    *penalties : Penalty
+        Their `link` is set to the base loss's where it is not given.
+    **kwargs
+        ``prefix`` and ``params``, as for any Block.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If something is no loss or no penalty, or nothing says how the net's output becomes a prediction.
+
+    Examples
+    --------
+    >>> import mxnet as mx
+    >>> from mxfair.loss import GapPenalty, PenalizedLoss
+    >>> base = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss()
+    >>> loss = PenalizedLoss(base, GapPenalty("demographic_parity", 2, strength=1.0))
+    >>> loss(mx.nd.zeros((4, 1)), mx.nd.array([0, 1, 0, 1]), mx.nd.array([0, 0, 1, 1])).shape
+    (4,)
+    """
+
+    def __init__(self, base: Any, *penalties: Any, **kwargs: Any) -> None:
+        super().__init__(None, 0, **kwargs)
+        check_base(base)
+        if isinstance(base, WeightedLoss):
+            raise InputTypeError(
+                "'base' must take the group as its third item; got a WeightedLoss, which takes the cell. Draw batches "
+                "with FairDataLoader instead, or use the loss inside it."
+            )
+        for penalty in penalties:
+            if not isinstance(penalty, Penalty):
+                raise InputTypeError(f"'penalties' must be Penalty objects; got {penalty!r}. Give a GapPenalty, say.")
+        if not penalties:
+            raise InputError("'penalties' must hold at least one penalty; got none. Use the base loss alone.")
+        link = link_of(base)
+        for penalty in penalties:
+            if penalty.link is None and link is None:
+                raise InputError(
+                    f"{type(penalty).__name__} must know how the net's output becomes a prediction; "
+                    f"{type(base).__name__} does not say. Pass link='sigmoid', 'softmax' or 'identity' to it."
+                )
+            penalty.link = penalty.link or link
+        with self.name_scope():
+            self.base = base
+            self.penalties = penalties
+            for penalty in penalties:
+                self.register_child(penalty)
+
+    @property
+    def _from_sigmoid(self) -> bool:
+        """Whether the base loss takes probabilities."""
+        return bool(getattr(self.base, "_from_sigmoid", False))
+
+    def _states(self) -> list[Any]:
+        own = self.base._states() if isinstance(self.base, GroupLoss) else []
+        return [*own, *(state for penalty in self.penalties for state in penalty._states())]
+
+    def hybrid_forward(self, F: Any, pred: Any, label: Any, group: Any) -> Any:
+        """Return one loss per sample, shape (batch_size,), and the new states of the penalties.
+
+        Parameters
+        ----------
+        F : module
+            mxnet.nd or mxnet.sym.
+        pred, label, group
+            As for a call.
+
+        Returns
+        -------
+        list of NDArray or Symbol
+        """
+        loss, *states = base_outputs(self.base, pred, label, group)
+        for penalty in self.penalties:
+            value, *more = penalty._outputs(pred, label, group)
+            loss = F.broadcast_add(loss, value)
+            states += more
+        return [loss, *states]
