@@ -72,17 +72,19 @@ class GraphStep:
             net(batch[0])  # shapes that Gluon infers at the first call
         self.trainer = trainer
         self._params = _trained_parameters(net, trainer)
-        self._blocks, self._loss = (net, loss, len(batch)), loss
+        self._blocks = (net, loss, len(batch))
         graph, sources = _trace(*self._blocks)
         self._text = graph.tojson()
         used = {source.name for source in sources if not isinstance(source, int)}
         if any(parameter.name not in used for parameter in self._params):
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
         self._flat: Any = (_Apart if _REORDERING & _operators(self._text) else _Flat)(self._params, trainer)
-        self._call, self._places = _cached_op(graph, sources, len(batch))
-        self._ones: dict[int, Any] = {}
+        states = loss._states() if hasattr(loss, "_states") else []
+        self._states = [(state, sources.index(state)) for state in states]
+        self._call, self._places = _cached_op(graph, sources, len(batch), [place for _, place in self._states])
+        self._heads: dict[int, Any] = {}
         self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
-        self._fed = [(s, array) for s, array in zip(sources, self._arguments) if array is not None]
+        self._fed = [(s, a) for s, a in zip(sources, self._arguments) if a is not None and s not in states]
 
     def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
         arguments = self._arguments
@@ -90,15 +92,17 @@ class GraphStep:
             arguments[place] = item
         with mx.autograd.record():
             value = self._call(*arguments)
-        states: list[Any] = []
-        if isinstance(value, list):
-            value, *states = value
-        ones = self._ones.get(batch_size)
-        if ones is None:  # what backward() would make anew in each step
-            ones = self._ones[batch_size] = mx.nd.ones_like(value)
-        mx.autograd.backward([value], [ones])
-        if states:
-            self._loss._observe(states)
+        head = self._heads.get(batch_size)
+        if head is None:  # what backward() would make anew in each step
+            head = self._heads[batch_size] = mx.nd.arange(len(value)) < batch_size
+        mx.autograd.backward([value], [head])
+        if self._states:
+            value, whole, start = value._slice(0, batch_size), value.detach(), batch_size
+            for parameter, place in self._states:
+                # What a batch left behind is the next step's input: nothing is copied.
+                state = whole._slice(start, start + parameter._data[0].size).reshape(parameter.shape)
+                arguments[place] = parameter._data[0] = state
+                start += state.size
         self._flat.update(batch_size)
         return value
 
@@ -112,6 +116,7 @@ class GraphStep:
         return (
             self.trainer.optimizer is self._flat.optimizer
             and all(parameter._data[0] is array for parameter, array in self._fed)
+            and all(parameter._data[0] is self._arguments[place] for parameter, place in self._states)
             and [p for p in self.trainer._params if p.grad_req != "null"] == self._params
             and _updated_alike(self._params)
         )
@@ -230,11 +235,10 @@ def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
         # A name manager of its own counts operators from 0: the same blocks give the same graph, names included.
         with mx.autograd.pause(train_mode=True), mx.name.NameManager():
             outputs = getattr(loss, "_outputs", loss)(net(variables[0]), *variables[1:])
-            graph = mx.sym.Group(outputs) if isinstance(outputs, list) else outputs
+            graph = _packed(outputs) if isinstance(outputs, list) else outputs
     except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
         raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error
-    states = len(loss._states()) if isinstance(outputs, list) else 0
-    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1 + states:
+    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1:
         raise UnsupportedError("the loss does not return one array")
     params = {**net.collect_params(), **loss.collect_params()}
     known = {**{name: place for place, name in enumerate(own)}, **params}
@@ -244,17 +248,27 @@ def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
     return graph, [known[name] for name in names]
 
 
+def _packed(outputs: list[Any]) -> Any:
+    """Return a loss and the new states of its penalties as one vector: each further output of a graph costs 100 us."""
+    loss, *states = outputs
+    return mx.sym.concat(loss, *(mx.sym.BlockGrad(state).reshape((-1,)) for state in states), dim=0) if states else loss
+
+
 def _operators(text: str) -> set[str]:
     """Return the operators of a graph given as JSON."""
     return {node["op"] for node in json.loads(text)["nodes"]} - {"null"}
 
 
-def _cached_op(graph: Any, sources: list[Any], items: int) -> tuple[Any, list[int]]:
-    """Return the callable graph and the places of a batch's items among its inputs."""
+def _cached_op(graph: Any, sources: list[Any], items: int, states: list[int]) -> tuple[Any, list[int]]:
+    """Return the callable graph and the places of a batch's items among its inputs.
+
+    `states` are the places of what each step replaces: to the graph they are data, like the batch.
+    """
     places = [sources.index(item) for item in range(items)]
+    changing = sorted([*places, *states])
     flags: Iterable[tuple[str, Any]] = [
-        ("data_indices", sorted(places)),
-        ("param_indices", [i for i in range(len(sources)) if i not in places]),
+        ("data_indices", changing),
+        ("param_indices", [i for i in range(len(sources)) if i not in changing]),
         ("static_alloc", True),
         ("static_shape", True),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,21 @@ from mxfair.loss.weighted import WeightedLoss
 mx: Any = import_mxnet()
 
 __all__ = ["PenalizedLoss", "Penalty"]
+
+
+class Sloped(NamedTuple):
+    """A penalty whose gradient is given and not traced: small operators cost little forward, and much backward.
+
+    `value` is the penalty, shape (1,); `slope` is batch_size times its derivative by each entry of `score`, of the same
+    shape: (batch_size,), or (batch_size, columns). Both are computed from blocked inputs, the gradient goes through
+    `score`.
+    """
+
+    value: Any
+    slope: Any
+    score: Any
+    states: tuple[Any, ...] = ()
+    columns: int = 1
 
 
 class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
@@ -51,7 +66,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
             self._hold_strength(strength)
 
     def __call__(self, pred: Any, label: Any, group: Any) -> Any:
-        """Return the penalty of a batch times its strength, shape (1,).
+        """Return the penalty of a batch times its strength, once per sample: shape (batch_size,), all alike.
 
         Parameters
         ----------
@@ -69,7 +84,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         return self._call(pred, label, group)
 
     def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Any:
-        """Return the penalty without its strength, shape (1,); or a list of it and the new states.
+        """Return the penalty without its strength, shape (1,); a list of it and the new states; or a `Sloped`.
 
         Parameters
         ----------
@@ -104,9 +119,14 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         NDArray, Symbol or list of these
         """
         out = self.penalty(F, pred, label, group, **params)
-        if isinstance(out, (list, tuple)):
-            return [out[0] * strength, *out[1:]]
-        return out * strength
+        if isinstance(out, Sloped):
+            term = F.BlockGrad(F.broadcast_mul(out.slope, strength)) * out.score
+            if out.columns > 1:
+                term = F.sum(term, axis=1)
+            # The value of the penalty, the gradient of slope * score.
+            return [term - F.BlockGrad(F.broadcast_minus(term, out.value * strength)), *out.states]
+        value, *states = out if isinstance(out, (list, tuple)) else [out]
+        return [F.broadcast_add(F.zeros_like(F.reshape(label, shape=(-1,))), value * strength), *states]
 
     def _score(self, F: Any, pred: Any, positive: int = -1) -> Any:
         """Return the probability of the positive class, or the prediction, shape (batch_size,)."""
@@ -253,6 +273,6 @@ class PenalizedLoss(GroupLoss):
         loss, *states = base_outputs(self.base, pred, label, group)
         for penalty in self.penalties:
             value, *more = penalty._outputs(pred, label, group)
-            loss = F.broadcast_add(loss, value)
+            loss = loss + value
             states += more
         return [loss, *states]
