@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from mxfair._validation import InputError, InputTypeError, to_numpy
 from mxfair.groups import Groups
 from mxfair.preprocessing import _state
+from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 
 __all__ = ["Step", "load_step"]
 
@@ -24,7 +25,7 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     Examples
     --------
-    >>> import numpy as np, tempfile, pathlib
+    >>> import tempfile, pathlib
     >>> from mxfair.preprocessing import StandardScaler, load_step
     >>> step = StandardScaler().fit([[1.0], [3.0]])
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -32,6 +33,7 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     ...     again = load_step(pathlib.Path(folder) / "scaler.npz")
     >>> again.transform([[5.0]]).tolist()
     [[3.0]]
+    >>> import mxnet as mx
     >>> step.as_block()(mx.nd.array([[5.0]])).asnumpy().tolist()
     [[3.0]]
     """
@@ -56,6 +58,13 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             If the step is no function of numbers.
         """
         self._check_fitted()
+        formula, constants = self._formula()
+        from mxfair.preprocessing._blocks import StepBlock  # loads the engine
+
+        return StepBlock(formula, constants, getattr(self, "n_features_in_", None))
+
+    def _formula(self) -> tuple[Callable[..., Any], Mapping[str, np.ndarray]]:
+        """Return ``formula(F, x, **constants)`` and what was fitted, each constant with a first axis of length 1."""
         raise InputTypeError(f"{type(self).__name__} must be applied before training: it has no block. Use transform.")
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -84,20 +93,24 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
             setattr(self, name, value)
 
     def __sklearn_is_fitted__(self) -> bool:
-        return bool(self._fitted())
+        return bool(self._fitted().keys() - {"n_features_in_", "feature_names_in_"})
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise InputError(f"{type(self).__name__} must be fitted first. Call fit with the training rows.")
 
-    def _matrix(self, X: Any, *, reset: bool = False, missing: bool = False) -> np.ndarray:
-        """Return the features as a float64 matrix; with `reset` their names and number are learnt, else checked."""
+    def _matrix(self, X: Any, *, reset: bool = False, missing: bool = False, keep_float32: bool = False) -> np.ndarray:
+        """Return the features as a float64 matrix; with `reset` their names and number are learnt, else checked.
+
+        The matrix may share memory with X: write to a new one. With `keep_float32`, float32 stays float32.
+        """
+        if not reset:
+            self._check_fitted()
         names = feature_names(X)
-        array = numeric_matrix(X, missing=missing)
+        array = numeric_matrix(X, missing=missing, keep_float32=keep_float32)
         if reset:
             self._learn_features(array.shape[1], names)
         else:
-            self._check_fitted()
             self._check_features(array.shape[1], names)
         return array
 
@@ -163,49 +176,6 @@ def load_step(path: str | os.PathLike[str]) -> Any:
     [[0.5]]
     """
     return _state.read(path)
-
-
-def feature_names(X: Any) -> np.ndarray | None:
-    """Return the column names of a data frame as text, None for an array."""
-    if not hasattr(X, "columns") or not hasattr(X, "iloc"):
-        return None
-    names = np.array([str(name) for name in X.columns], dtype=object)
-    repeated = next((name for name in names if list(names).count(name) > 1), None)
-    if repeated is not None:
-        raise InputError(f"Column names must be unique; got '{repeated}' more than once. Rename one.")
-    return names
-
-
-def numeric_matrix(X: Any, name: str = "X", *, missing: bool = False) -> np.ndarray:
-    """Return a data frame or array as a C-contiguous float64 matrix, finite, or with NaN where `missing` is allowed."""
-    if hasattr(X, "columns") and hasattr(X, "iloc"):
-        import pandas as pd
-
-        bad = [str(X.columns[i]) for i in range(X.shape[1]) if not pd.api.types.is_numeric_dtype(X.dtypes.iloc[i])]
-        if bad:
-            raise InputError(
-                f"'{name}' must hold numbers; got text or others in {', '.join(bad[:10])}. Encode these columns first, "
-                "with mxfair.preprocessing.TabularEncoder say."
-            )
-        array = X.to_numpy(dtype=np.float64, na_value=np.nan)
-    else:
-        array = to_numpy(X)
-        try:
-            array = np.asarray(array, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"'{name}' must hold numbers; got something else ({error}). Encode it first.") from error
-    if array.ndim != 2:
-        raise InputError(f"'{name}' must have shape (n_samples, n_features); got {array.shape}. Use X.reshape(-1, 1).")
-    if not len(array):
-        raise InputError(f"'{name}' must hold at least one row; got none.")
-    finite = np.isfinite(array) | (np.isnan(array) if missing else False)
-    if not finite.all():
-        row, column = (int(place) for place in np.argwhere(~finite)[0])
-        cure = "Replace it" if missing else "Impute or remove it, with mxfair.preprocessing.Imputer say"
-        raise InputError(
-            f"'{name}' must be finite; got {array[row, column]} at row {row}, column {column}. {cure}."
-        )
-    return np.ascontiguousarray(array)
 
 
 class SensitiveStep(Step):

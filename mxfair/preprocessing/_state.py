@@ -75,6 +75,7 @@ def describe(step: Any, arrays: list[np.ndarray]) -> dict[str, Any]:
         "~step": type(step).__name__,
         "params": encode(step.get_params(deep=False), arrays),
         "fitted": encode(step._fitted(), arrays),
+        "output": encode(getattr(step, "_sklearn_output_config", {}), arrays),  # of set_output
     }
 
 
@@ -85,6 +86,9 @@ def restore(state: dict[str, Any], arrays: list[np.ndarray]) -> Any:
         raise InputError(f"The file's step must be one of {', '.join(sorted(STEPS))}; got {name!r}. Update mxfair.")
     step = STEPS[name](**decode(state["params"], arrays))
     step._set_fitted(decode(state["fitted"], arrays))
+    output = decode(state["output"], arrays)
+    if output:
+        step.set_output(**output)
     return step
 
 
@@ -103,8 +107,15 @@ def read(path: str | os.PathLike[str]) -> Any:
         with np.load(Path(path), allow_pickle=False) as file:
             state = json.loads(str(file["json"]))
             arrays = [file[str(place)] for place in range(len(file.files) - 1)]
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise InputError(f"'path' must be a file written by save(); got '{path}' ({error}).") from error
-    if state.get("schema") != _SCHEMA:
-        raise InputError(f"The schema of '{path}' must be {_SCHEMA!r}; got {state.get('schema')!r}. Update mxfair.")
-    return restore(state["step"], arrays)
+        schema = state["schema"]
+        step = restore(state["step"], arrays) if schema == _SCHEMA else None
+    except InputError:
+        raise
+    except (zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, EOFError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise InputError(
+            f"'path' must be a file written by save(); got '{path}' ({what}). Fit and save again."
+        ) from error
+    if step is None:
+        raise InputError(f"The schema of '{path}' must be {_SCHEMA!r}; got {schema!r}. Update mxfair.")
+    return step
