@@ -236,7 +236,7 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         """Return the cell of each sample, after saying which have no weight of their own."""
         self._check_fitted()
         given = groups if isinstance(groups, Groups) else Groups(groups)
-        places, codes = places_in(labels, self.classes_), known_codes(given, self.group_names_)
+        places, codes = places_in(labels, self.classes_), known_codes(given, list(self.group_names_))
         same_length(labels=places, groups=codes)
         width = len(self.group_names_) + 1
         cells = places * width + np.where(codes < 0, width - 1, codes)
