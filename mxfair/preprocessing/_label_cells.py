@@ -11,16 +11,14 @@ from mxfair._encoding import group_text
 from mxfair._validation import (
     InputError,
     InputTypeError,
-    labels_vector,
     one_of,
     positive_integer,
     same_length,
     to_numpy,
 )
 from mxfair.groups import Groups
+from mxfair.preprocessing._labels import classes_of
 
-#: More distinct decimal labels than this are taken for a regression target.
-_MAX_FLOAT_LABELS = 20
 #: So many cells are named in one message.
 _SHOWN = 4
 STRATEGIES = ("equal", "labels within groups", "base rates")
@@ -30,19 +28,9 @@ class LabelCells:
     """Which (label, group) cell every row lies in; labels may be numbers or text."""
 
     def __init__(self, labels: Any, groups: Any) -> None:
-        import pandas as pd
-
         self.groups = groups if isinstance(groups, Groups) else Groups(groups)
-        array = labels_vector(labels)
-        self.n = same_length(labels=array, groups=self.groups)
-        places, classes = pd.factorize(array, sort=True)
-        self.classes = np.asarray(classes)
-        decimal = self.classes.dtype.kind == "f" and not np.array_equal(self.classes, self.classes.round())
-        if decimal and len(self.classes) > _MAX_FLOAT_LABELS:
-            raise InputError(
-                f"'labels' must be classes; got {len(self.classes)} different decimal numbers, which look like a "
-                "regression target. Cut them into bins first."
-            )
+        self.classes, places = classes_of(labels)
+        self.n = same_length(labels=places, groups=self.groups)
         self.known = self.groups.known
         self.shape = (len(self.classes), self.groups.n_groups)
         self.codes = places * self.groups.n_groups + self.groups.codes

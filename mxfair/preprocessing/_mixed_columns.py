@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError
-from mxfair.preprocessing._base import feature_names, numeric_matrix
+from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 
 
 def categorical_places(X: Any, given: Any) -> list[int]:

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from mxfair._validation import InputError, generator, plural, positive_integer, same_length, to_numpy
-from mxfair.preprocessing._base import feature_names
 from mxfair.preprocessing._label_cells import LabelCells, evenly, take_rows
+from mxfair.preprocessing._matrix import feature_names
 from mxfair.preprocessing._mixed_columns import assembled, categorical_places, levels_of, numbers_of
 from mxfair.preprocessing._smote import NeighbourSpace, majority, neighbours
 
