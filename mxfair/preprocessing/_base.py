@@ -92,6 +92,9 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
         for name, value in fitted.items():
             setattr(self, name, value)
 
+    def _take_layout(self, pooled: Any) -> None:
+        """Take from the step of all rows what decides on the columns that come out; `ByGroup` calls it."""
+
     def __sklearn_is_fitted__(self) -> bool:
         return bool(self._fitted().keys() - {"n_features_in_", "feature_names_in_"})
 

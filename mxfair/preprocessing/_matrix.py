@@ -91,11 +91,11 @@ def _check_finite(array: np.ndarray, name: str, missing: bool) -> None:
         raise InputError(f"'{name}' must be finite; got {array[row, column]} at row {row}, column {column}. {cure}.")
 
 
-def in_row_blocks(array: np.ndarray, work: Any, *, n_out: int | None = None) -> np.ndarray:
-    """Return what `work(rows, out)` writes for each block of rows that fits into the processor's cache."""
+def in_row_blocks(array: np.ndarray, work: Any, *, size: int = 0) -> np.ndarray:
+    """Return what `work(rows, out)` writes for each block of `size` rows; by default they fit into the cache."""
     n_samples, n_features = array.shape
-    result = np.empty((n_samples, n_features if n_out is None else n_out), dtype=array.dtype)
-    size = max(1, 32_768 // max(1, n_features))
+    result = np.empty_like(array)
+    size = size or max(1, 16_384 // n_features)
     for start in range(0, n_samples, size):
         work(array[start : start + size], result[start : start + size])
     return result

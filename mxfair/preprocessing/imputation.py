@@ -1,0 +1,346 @@
+"""Missing values: scikit-learn's imputers of numbers, with indicators, that are blocks and files too."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn import impute as _sklearn
+
+from mxfair._validation import InputError, InputTypeError
+from mxfair.preprocessing._base import Step
+from mxfair.preprocessing._columns import input_errors
+from mxfair.preprocessing._matrix import feature_names, numeric_matrix
+
+__all__ = ["KNNImputer", "SimpleImputer"]
+
+_Formula = tuple[Callable[..., Any], Mapping[str, np.ndarray]]
+
+
+class _Imputer(Step):
+    """What both imputers share: checks, indicators, names and the file."""
+
+    missing_values: Any
+    add_indicator: bool
+    keep_empty_features: bool
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Learn from the training rows what takes the place of missing values.
+
+        Parameters
+        ----------
+        X : array or data frame of numbers, shape (n_samples, n_features)
+            Training rows only.
+        y : ignored
+
+        Returns
+        -------
+        Step
+            Itself.
+
+        Raises
+        ------
+        InputError
+            If X is no matrix of numbers, or a column holds no value at all (unless ``keep_empty_features=True``).
+        """
+        names = feature_names(X)
+        array = self._numbers(X)
+        absent = self._absent(array)
+        empty = np.flatnonzero(absent.all(axis=0))
+        if len(empty) and not self.keep_empty_features:
+            name = empty[0] if names is None else names[empty[0]]
+            raise InputError(
+                f"Column '{name}' must hold values; all {len(array):,} are missing. Leave the column out, or fill it "
+                "with keep_empty_features=True."
+            )
+        self._learn_features(array.shape[1], names)
+        self._fit(array, y)
+        self.missing_counts_ = absent.sum(axis=0)
+        return self
+
+    def _fit(self, array: np.ndarray, y: Any) -> None:
+        names = getattr(self, "feature_names_in_", None)
+        with input_errors():
+            super().fit(array.copy(), y)  # type: ignore[misc]  # scikit-learn's
+        if names is not None:
+            self.feature_names_in_ = names  # scikit-learn was given an array
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the rows with the missing values filled, and the indicators behind them.
+
+        Parameters
+        ----------
+        X : array or data frame of numbers, shape (n_samples, n_features)
+            The fitted columns.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples, n_features + n_indicators)
+            A data frame after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        InputError
+            If the step is not fitted, or X lacks the fitted columns or holds infinite numbers.
+
+        Warns
+        -----
+        UserWarning
+            If a value is missing in a column that had none missing when fitted: it gets no indicator.
+        """
+        self._check_fitted()
+        names = feature_names(X)
+        array = self._numbers(X)
+        self._check_features(array.shape[1], names)
+        absent = self._absent(array)
+        self._warn_of_new(absent)
+        filled = self._filled(array, absent) if absent.any() else array.copy()
+        if not self.add_indicator:
+            return filled
+        return np.concatenate([filled, absent[:, self._indicated()]], axis=1)
+
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+        """Fit and return the filled training rows.
+
+        Parameters
+        ----------
+        X : array or data frame of numbers, shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples, n_features + n_indicators)
+        """
+        return self.fit(X, y).transform(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the features, and ``missingindicator_NAME`` for each indicator.
+
+        Parameters
+        ----------
+        input_features : array of str, optional
+            Names to check against those that were fitted.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        names = self._names_in(input_features)
+        added = [f"missingindicator_{name}" for name in names[self._indicated()]] if self.add_indicator else []
+        return np.array([*names, *added], dtype=object)
+
+    def _indicated(self) -> np.ndarray:
+        """Return the places of the columns that lacked values when fitted."""
+        return np.flatnonzero(self.missing_counts_)
+
+    def _take_layout(self, pooled: Any) -> None:
+        self.missing_counts_ = pooled.missing_counts_
+
+    def _numbers(self, X: Any) -> np.ndarray:
+        return numeric_matrix(X, missing=self._nan_is_missing())
+
+    def _nan_is_missing(self) -> bool:
+        value = self.missing_values
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+            raise InputError(f"'missing_values' must be a number or NaN; got {value!r}. None and NA count as NaN.")
+        return bool(np.isnan(value))
+
+    def _absent(self, array: np.ndarray) -> np.ndarray:
+        return np.isnan(array) if self._nan_is_missing() else array == self.missing_values
+
+    def _warn_of_new(self, absent: np.ndarray) -> None:
+        new = np.flatnonzero(absent.any(axis=0) & (self.missing_counts_ == 0))
+        if len(new):
+            shown = ", ".join(f"'{name}' ({int(absent[:, i].sum())})" for i, name in zip(new, self._names_in()[new]))
+            extra = "; they get no indicator" if self.add_indicator else ""
+            warnings.warn(
+                f"Values are missing in columns that had none missing when fitted: {shown}{extra}. They are filled.",
+                stacklevel=4,  # scikit-learn wraps transform
+            )
+
+    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what was fitted, but for scikit-learn's indicator: ours is made of `missing_counts_`."""
+        return {name: value for name, value in super()._fitted().items() if name != "indicator_"}
+
+
+class SimpleImputer(_Imputer, _sklearn.SimpleImputer):  # type: ignore[misc]  # scikit-learn is untyped
+    """Fill missing numbers with one value per column: scikit-learn's, as a block and a file too.
+
+    Parameters
+    ----------
+    missing_values : number, default=NaN
+        What counts as missing; None and pandas' NA are NaN.
+    strategy : {'mean', 'median', 'most_frequent', 'constant'}, default='mean'
+        What is filled in, of the training rows' values in the column.
+    fill_value : number, optional
+        The constant; 0 by default.
+    copy : bool, default=True
+        Part of scikit-learn's signature; the input is never changed.
+    add_indicator : bool, default=False
+        Whether a column of 0 and 1 is added for each column that lacks values in the training rows.
+    keep_empty_features : bool, default=False
+        Whether a column without any value is filled with 0, or the constant; else it is an error. scikit-learn drops
+        it.
+
+    Attributes
+    ----------
+    statistics_ : ndarray of shape (n_features,)
+        What is filled in.
+    missing_counts_ : ndarray of int, shape (n_features,)
+        Missing values of the training rows by column.
+
+    Examples
+    --------
+    >>> from mxfair.preprocessing import SimpleImputer
+    >>> step = SimpleImputer(strategy="median", add_indicator=True).fit([[1.0], [2.0], [9.0], [float("nan")]])
+    >>> step.transform([[5.0], [float("nan")]])
+    array([[5., 0.],
+           [2., 1.]])
+    """
+
+    def __init__(
+        self,
+        *,
+        missing_values: Any = np.nan,
+        strategy: str = "mean",
+        fill_value: Any = None,
+        copy: bool = True,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+    ) -> None:
+        super().__init__(
+            missing_values=missing_values,
+            strategy=strategy,
+            fill_value=fill_value,
+            copy=copy,
+            add_indicator=add_indicator,
+            keep_empty_features=keep_empty_features,
+        )
+
+    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        return np.where(absent, self._values(), array)
+
+    def _values(self) -> np.ndarray:
+        return np.asarray(self.statistics_, dtype=np.float64)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return the features with missing values where the indicators say so.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features + n_indicators)
+            What `transform` returned.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        InputError
+            If the step has no indicators.
+        """
+        self._check_fitted()
+        if not self.add_indicator:
+            raise InputError("SimpleImputer must have indicators to be inverted. Construct it with add_indicator=True.")
+        array, places = numeric_matrix(X), self._indicated()
+        n_features = self.n_features_in_
+        if array.shape[1] != n_features + len(places):
+            raise InputError(
+                f"'X' must have {n_features + len(places)} columns, as transform returns; got {array.shape[1]}."
+            )
+        result = array[:, :n_features].copy()
+        absent = np.zeros(result.shape, dtype=bool)
+        absent[:, places] = array[:, n_features:] > 0.5
+        result[absent] = self.missing_values
+        return result
+
+    def _formula(self) -> _Formula:
+        places = tuple(self._indicated().tolist()) if self.add_indicator else ()
+        sentinel = None if self._nan_is_missing() else float(self.missing_values)
+        formula = functools.partial(_filled_block, places=places, sentinel=sentinel)
+        return formula, {"values": self._values()[None]}
+
+
+def _filled_block(F: Any, x: Any, values: Any, *, places: tuple[int, ...], sentinel: float | None) -> Any:
+    absent = x != x if sentinel is None else x == sentinel
+    filled = F.where(absent, F.broadcast_mul(F.ones_like(x), values), x)
+    indicators = [F.slice_axis(absent, axis=1, begin=place, end=place + 1) for place in places]
+    return F.concat(filled, *indicators, dim=1) if indicators else filled
+
+
+class KNNImputer(_Imputer, _sklearn.KNNImputer):  # type: ignore[misc]
+    """Fill missing numbers with the mean of the nearest training rows: scikit-learn's, as a file too.
+
+    It keeps the training rows, also in its file, so that it has no block. Scale the columns before: distances are
+    Euclidean.
+
+    Parameters
+    ----------
+    missing_values : number, default=NaN
+        What counts as missing; None and pandas' NA are NaN.
+    n_neighbors : int, default=5
+        Number of training rows.
+    weights : {'uniform', 'distance'} or callable, default='uniform'
+        How they count. A step with a function cannot be stored.
+    metric : {'nan_euclidean'} or callable, default='nan_euclidean'
+        Distance of rows with missing values.
+    copy : bool, default=True
+        Part of scikit-learn's signature; the input is never changed.
+    add_indicator : bool, default=False
+        Whether a column of 0 and 1 is added for each column that lacks values in the training rows.
+    keep_empty_features : bool, default=False
+        Whether a column without any value is filled with 0; else it is an error. scikit-learn drops it.
+
+    Attributes
+    ----------
+    missing_counts_ : ndarray of int, shape (n_features,)
+        Missing values of the training rows by column.
+
+    Examples
+    --------
+    >>> from mxfair.preprocessing import KNNImputer
+    >>> step = KNNImputer(n_neighbors=2).fit([[1.0, 2.0], [2.0, 4.0], [9.0, 18.0]])
+    >>> step.transform([[1.4, float("nan")]])
+    array([[1.4, 3. ]])
+    """
+
+    def __init__(
+        self,
+        *,
+        missing_values: Any = np.nan,
+        n_neighbors: int = 5,
+        weights: Any = "uniform",
+        metric: Any = "nan_euclidean",
+        copy: bool = True,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+    ) -> None:
+        super().__init__(
+            missing_values=missing_values,
+            n_neighbors=n_neighbors,
+            weights=weights,
+            metric=metric,
+            copy=copy,
+            add_indicator=add_indicator,
+            keep_empty_features=keep_empty_features,
+        )
+
+    def _fit(self, array: np.ndarray, y: Any) -> None:
+        super()._fit(array, y)
+        self.rows_ = self._fit_X
+
+    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
+        plain = _sklearn.KNNImputer(**{**self.get_params(), "add_indicator": False})
+        return np.asarray(plain.fit(self.rows_).transform(array))
+
+    def _formula(self) -> _Formula:
+        raise InputTypeError(
+            "KNNImputer must be applied before training: it looks up training rows and has no block. Use transform."
+        )
