@@ -10,6 +10,7 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
 - `mxfair.loss`: losses that look at a batch's third item
 - `mxfair.metric`: figures by group, gaps, intervals, tests
+- `mxfair.regularizer`: penalties of weights, with exact zeros
 - `mxfair.training`: the Trainer loop with callbacks
 - `mxfair.report`: who gets which rates, and what changed
 
@@ -26,7 +27,7 @@ from mxfair import _compat
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "loss", "metric", "net", "preprocessing", "report", "training")
+_MODULES = ("data", "datasets", "loss", "metric", "net", "preprocessing", "regularizer", "report", "training")
 _NAMES = {
     "Criterion": "mxfair.criterion",
     "GroupConfusion": "mxfair.confusion",
