@@ -81,25 +81,29 @@ class LabelCells:
             )
         return wanted
 
+    def cell_of(self, key: Any) -> int:
+        """Return the place, in the flattened counts, of the cell that a pair (label, group) names."""
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise InputTypeError(f"The keys of a mapping must be pairs (label, group); got {key!r}.")
+        labels, groups = [group_text(value) for value in self.classes], list(self.groups.names)
+        label, group = map(group_text, key)
+        if label not in labels or group not in groups:
+            raise InputError(
+                f"The keys of a mapping must be cells of the data, of the labels {', '.join(labels)} and the groups "
+                f"{', '.join(groups)}; got {key!r}."
+            )
+        return labels.index(label) * len(groups) + groups.index(group)
+
     def _asked(self, strategy: Mapping[Any, Any]) -> np.ndarray:
         """Return the counts that a mapping of (label, group) asks for; other cells stay as they are."""
         wanted = self.counts.copy()
-        labels = {group_text(value): place for place, value in enumerate(self.classes)}
-        groups = {name: place for place, name in enumerate(self.groups.names)}
         for key, count in strategy.items():
-            if not isinstance(key, tuple) or len(key) != 2:
-                raise InputTypeError(f"The keys of a mapping must be pairs (label, group); got {key!r}.")
-            label, group = labels.get(group_text(key[0])), groups.get(group_text(key[1]))
-            if label is None or group is None:
+            cell, present = self.cell_of(key), self.counts.flat[self.cell_of(key)]
+            wanted.flat[cell] = positive_integer(count, f"count of {key!r}", minimum=0)
+            if wanted.flat[cell] < present:
                 raise InputError(
-                    f"The keys of a mapping must be cells of the data, of the labels {', '.join(labels)} and the "
-                    f"groups {', '.join(groups)}; got {key!r}."
-                )
-            wanted[label, group] = positive_integer(count, f"count of {key!r}", minimum=0)
-            if wanted[label, group] < self.counts[label, group]:
-                raise InputError(
-                    f"The count of {key!r} must be at least the {self.counts[label, group]} rows that are there; got "
-                    f"{count}. Oversampling takes no rows away."
+                    f"The count of {key!r} must be at least the {present} rows that are there; got {count}. "
+                    "Oversampling takes no rows away."
                 )
         return wanted
 
