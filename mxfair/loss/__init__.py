@@ -1,8 +1,22 @@
 """Losses that know the group: penalties of gaps and distances, weights, worst groups, adversaries, constraints."""
 
 from mxfair.loss._base import GroupLoss
+from mxfair.loss.focal import FocalGroupLoss, FocalLoss
 from mxfair.loss.gap import GapPenalty
+from mxfair.loss.group_dro import BoundedGroupLoss, GroupDROLoss
 from mxfair.loss.penalty import PenalizedLoss, Penalty
+from mxfair.loss.regularized import RegularizedLoss
 from mxfair.loss.weighted import WeightedLoss
 
-__all__ = ["GapPenalty", "GroupLoss", "PenalizedLoss", "Penalty", "WeightedLoss"]
+__all__ = [
+    "BoundedGroupLoss",
+    "FocalGroupLoss",
+    "FocalLoss",
+    "GapPenalty",
+    "GroupDROLoss",
+    "GroupLoss",
+    "PenalizedLoss",
+    "Penalty",
+    "RegularizedLoss",
+    "WeightedLoss",
+]
