@@ -200,7 +200,7 @@ class SensitiveStep(Step):
             return []
         given = [given] if isinstance(given, (str, int, np.integer)) else list(given)
         names = feature_names(X)
-        width = X.shape[1] if hasattr(X, "shape") else len(X[0])
+        width = _width(X)
         places = []
         for item in given:
             if isinstance(item, str):
@@ -238,6 +238,14 @@ class SensitiveStep(Step):
                 "of X: sensitive=[...]."
             )
         return groups
+
+
+def _width(X: Any) -> int:
+    """Return the number of columns of a data frame or array."""
+    shape = X.shape if hasattr(X, "shape") else to_numpy(X).shape
+    if len(shape) != 2:
+        raise InputError(f"'X' must have shape (n_samples, n_features); got {shape}. Use X.reshape(-1, 1).")
+    return int(shape[1])
 
 
 def known_codes(groups: Any, names: Sequence[str]) -> np.ndarray:

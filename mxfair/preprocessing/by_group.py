@@ -11,8 +11,10 @@ from sklearn.base import clone
 
 from mxfair._validation import InputTypeError, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import SensitiveStep, Step, known_codes
+from mxfair.preprocessing._base import SensitiveStep, _width, known_codes
+from mxfair.preprocessing._columns import _ColumnStep
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
+from mxfair.preprocessing.imputation import _Imputer
 
 __all__ = ["ByGroup"]
 
@@ -89,7 +91,7 @@ class ByGroup(SensitiveStep):
         UserWarning
             If a group is too small for a step of its own.
         """
-        if not isinstance(self.step, Step) or isinstance(self.step, SensitiveStep):
+        if not isinstance(self.step, (_ColumnStep, _Imputer)):
             raise InputTypeError(
                 f"'step' must be a scaler or an imputer of mxfair.preprocessing; got {type(self.step).__name__}. "
                 "Give StandardScaler() say."
@@ -100,7 +102,7 @@ class ByGroup(SensitiveStep):
         codes = known_codes(encoded, known)
         parts = {known[code]: matrix[rows] for code, rows in _segments(codes) if code >= 0}
         large = [name for name, rows in parts.items() if (~np.isnan(rows)).sum(axis=0).min() >= minimum]
-        self._learn_features(X.shape[1] if hasattr(X, "shape") else len(X[0]), names)
+        self._learn_features(_width(X), names)
         self.pooled_ = clone(self.step).fit(matrix)
         self.steps_ = [clone(self.step).fit(parts[name]) for name in large]
         for step in self.steps_:
@@ -137,7 +139,7 @@ class ByGroup(SensitiveStep):
         """
         self._check_fitted()
         matrix, names, encoded = self._split(X, groups)
-        self._check_features(X.shape[1] if hasattr(X, "shape") else len(X[0]), names)
+        self._check_features(_width(X), names)
         self._warn_of_new(encoded)
         steps = {-1: self.pooled_, **dict(enumerate(self.steps_))}
         parts = [(rows, steps[code].transform(matrix[rows])) for code, rows in _segments(self.group_codes(encoded))]

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 
 from mxfair._validation import InputError, InputTypeError
+from mxfair.preprocessing._base import Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ __all__ = ["TabularEncoder"]
 _SCHEMA = "mxfair.tabular_encoder/1"
 
 
-class TabularEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class TabularEncoder(Step):
     """Standardise numbers and one-hot encode categories; what was fitted is plain JSON.
 
     Numbers get mean 0 and standard deviation 1 on the fitted rows. Where a number is missing it becomes the median,
