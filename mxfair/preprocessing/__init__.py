@@ -5,6 +5,8 @@ from mxfair.preprocessing.by_group import ByGroup
 from mxfair.preprocessing.correlation import CorrelationRemover
 from mxfair.preprocessing.disparate_impact import DisparateImpactRemover
 from mxfair.preprocessing.distribution import PowerTransformer, QuantileTransformer
+from mxfair.preprocessing.encoding import OneHotEncoder, OrdinalEncoder
+from mxfair.preprocessing.fair_representation import FairRepresentation
 from mxfair.preprocessing.imputation import KNNImputer, SimpleImputer
 from mxfair.preprocessing.massaging import Massaged, massage
 from mxfair.preprocessing.missingness import MissingnessReport, missingness_report
@@ -16,12 +18,15 @@ __all__ = [
     "ByGroup",
     "CorrelationRemover",
     "DisparateImpactRemover",
+    "FairRepresentation",
     "KNNImputer",
     "Massaged",
     "MaxAbsScaler",
     "MinMaxScaler",
     "MissingnessReport",
     "Normalizer",
+    "OneHotEncoder",
+    "OrdinalEncoder",
     "PowerTransformer",
     "QuantileTransformer",
     "Reweighing",

@@ -103,6 +103,9 @@ CASES = {
         block="others",
         trainable=True,
     ),
+    "FairRepresentation": Case(
+        lambda: p.FairRepresentation(4, sensitive=[SENSITIVE], epochs=2, seed=0), sensitive=True
+    ),
     "KNNImputer": Case(lambda: p.KNNImputer(add_indicator=True), nan="filled", block=None),
     "MaxAbsScaler": Case(p.MaxAbsScaler, nan="kept"),
     "MinMaxScaler": Case(lambda: p.MinMaxScaler((-1, 2), clip=True), nan="kept"),
