@@ -209,8 +209,8 @@ class CellAugmentedDataset(mx.gluon.data.Dataset):
         if np.dtype(result.dtype) != np.dtype(image.dtype) or len(result.shape) != len(image.shape):
             raise InputError(
                 f"'transform' must keep the image's type, {np.dtype(image.dtype)} of {len(image.shape)} axes, since "
-                f"other items are left as they are; got {np.dtype(result.dtype)} of {len(result.shape)}. Put ToTensor, Cast "
-                "and Normalize after it: dataset.transform_first(...)."
+                f"other items are left as they are; got {np.dtype(result.dtype)} of {len(result.shape)}. Put ToTensor, "
+                "Cast and Normalize after it: dataset.transform_first(...)."
             )
         return result
 
@@ -226,10 +226,8 @@ class CellAugmentedDataset(mx.gluon.data.Dataset):
             self._epoch = multiprocessing.RawValue("q", state["_epoch"])
 
     def __repr__(self) -> str:
-        often = int((self._chance > 0).sum())
-        return (
-            f"CellAugmentedDataset({len(self):,} items, {int(self.repeats.sum()):,} repeats, {often:,} to be augmented)"
-        )
+        repeats, often = int(self.repeats.sum()), int((self._chance > 0).sum())
+        return f"CellAugmentedDataset({len(self):,} items, {repeats:,} repeats, {often:,} to be augmented)"
 
 
 def _transforms(transform: Any) -> list[Any]:
