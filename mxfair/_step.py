@@ -8,13 +8,12 @@ anything is not as it expects, `make_step` returns the plain step.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from mxfair._compat import import_mxnet
+from mxfair._graph import UnsupportedError, graph_of
 
 mx: Any = import_mxnet()
 
@@ -26,10 +25,6 @@ _ELEMENTWISE = {"SGD", "NAG", "Adam", "AdaGrad", "AdaDelta", "RMSProp"}
 
 #: Operators whose weights oneDNN may lay out anew in predict mode.
 _REORDERING = {"Convolution", "Deconvolution", "RNN"}
-
-
-class UnsupportedError(Exception):
-    """The net, the loss or the trainer cannot be run as one graph; the message says why."""
 
 
 def make_step(net: Any, loss: Any, trainer: Any, batch: tuple[Any, ...], *, hybridize: bool) -> tuple[Any, str]:
@@ -72,37 +67,18 @@ class GraphStep:
             net(batch[0])  # shapes that Gluon infers at the first call
         self.trainer = trainer
         self._params = _trained_parameters(net, trainer)
-        self._blocks = (net, loss, len(batch))
-        graph, sources = _trace(*self._blocks)
-        self._text = graph.tojson()
-        used = {source.name for source in sources if not isinstance(source, int)}
+        self._graph = graph_of(net, loss, len(batch))
+        parts = self._graph.parts
+        used = {source.name for part in parts for source in part.sources}
         if any(parameter.name not in used for parameter in self._params):
             raise UnsupportedError("the trainer holds parameters that the loss does not use")
-        self._flat: Any = (_Apart if _REORDERING & _operators(self._text) else _Flat)(self._params, trainer)
-        states = loss._states() if hasattr(loss, "_states") else []
-        self._states = [(state, sources.index(state)) for state in states]
-        self._call, self._places = _cached_op(graph, sources, len(batch), [place for _, place in self._states])
-        self._heads: dict[int, Any] = {}
-        self._arguments: list[Any] = [None if isinstance(s, int) else s.data() for s in sources]
-        self._fed = [(s, a) for s, a in zip(sources, self._arguments) if a is not None and s not in states]
+        reordered = any(_REORDERING & part.operators for part in parts)
+        self._flat: Any = (_Apart if reordered else _Flat)(self._params, trainer)
+        for part in parts:
+            part.feed()
 
     def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
-        arguments = self._arguments
-        for place, item in zip(self._places, batch):
-            arguments[place] = item
-        with mx.autograd.record():
-            value = self._call(*arguments)
-        head = self._heads.get(batch_size)
-        if head is None:  # what backward() would make anew in each step
-            head = self._heads[batch_size] = mx.nd.arange(len(value)) < batch_size
-        mx.autograd.backward([value], [head])
-        if self._states:
-            value, whole, start = value._slice(0, batch_size), value.detach(), batch_size
-            for parameter, place in self._states:
-                # What a batch left behind is the next step's input: nothing is copied.
-                state = whole._slice(start, start + parameter._data[0].size).reshape(parameter.shape)
-                arguments[place] = parameter._data[0] = state
-                start += state.size
+        value = self._graph(batch, batch_size)
         self._flat.update(batch_size)
         return value
 
@@ -111,12 +87,11 @@ class GraphStep:
 
         With `retrace`, also whether net and loss still compute the same: a callback may anneal an attribute of theirs.
         """
-        if retrace and _trace(*self._blocks)[0].tojson() != self._text:
+        if retrace and not self._graph.retraced():
             return False
         return (
             self.trainer.optimizer is self._flat.optimizer
-            and all(parameter._data[0] is array for parameter, array in self._fed)
-            and all(parameter._data[0] is self._arguments[place] for parameter, place in self._states)
+            and all(part.current() for part in self._graph.parts)
             and [p for p in self.trainer._params if p.grad_req != "null"] == self._params
             and _updated_alike(self._params)
         )
@@ -225,54 +200,6 @@ def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
 
 def _updated_alike(params: list[Any]) -> bool:
     return len({(p.grad_req, p.lr_mult, p.wd_mult) for p in params}) == 1
-
-
-def _trace(net: Any, loss: Any, items: int = 2) -> tuple[Any, list[Any]]:
-    """Return net and loss as one symbol, and for each of its inputs the parameter, or its place in a batch."""
-    own = ["mxfair_data", "mxfair_label", "mxfair_group"][:items]
-    variables = [mx.sym.var(name) for name in own]
-    try:
-        # A name manager of its own counts operators from 0: the same blocks give the same graph, names included.
-        with mx.autograd.pause(train_mode=True), mx.name.NameManager():
-            outputs = getattr(loss, "_outputs", loss)(net(variables[0]), *variables[1:])
-            graph = _packed(outputs) if isinstance(outputs, list) else outputs
-    except Exception as error:  # whatever a user's hybrid_forward raises on a Symbol
-        raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error
-    if not isinstance(graph, mx.sym.Symbol) or len(graph.list_outputs()) != 1:
-        raise UnsupportedError("the loss does not return one array")
-    params = {**net.collect_params(), **loss.collect_params()}
-    known = {**{name: place for place, name in enumerate(own)}, **params}
-    names = graph.list_inputs()
-    if not set(own) <= set(names) or not set(names) <= set(known):
-        raise UnsupportedError("the loss does not use all items of the batch")
-    return graph, [known[name] for name in names]
-
-
-def _packed(outputs: list[Any]) -> Any:
-    """Return a loss and the new states of its penalties as one vector: each further output of a graph costs 100 us."""
-    loss, *states = outputs
-    return mx.sym.concat(loss, *(mx.sym.BlockGrad(state).reshape((-1,)) for state in states), dim=0) if states else loss
-
-
-def _operators(text: str) -> set[str]:
-    """Return the operators of a graph given as JSON."""
-    return {node["op"] for node in json.loads(text)["nodes"]} - {"null"}
-
-
-def _cached_op(graph: Any, sources: list[Any], items: int, states: list[int]) -> tuple[Any, list[int]]:
-    """Return the callable graph and the places of a batch's items among its inputs.
-
-    `states` are the places of what each step replaces: to the graph they are data, like the batch.
-    """
-    places = [sources.index(item) for item in range(items)]
-    changing = sorted([*places, *states])
-    flags: Iterable[tuple[str, Any]] = [
-        ("data_indices", changing),
-        ("param_indices", [i for i in range(len(sources)) if i not in changing]),
-        ("static_alloc", True),
-        ("static_shape", True),
-    ]
-    return mx.nd.CachedOp(graph, flags), places
 
 
 def _copy_states(new: list[Any], old: list[Any], optimizer: Any, places: list[int], params: list[Any]) -> None:

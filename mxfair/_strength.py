@@ -61,6 +61,10 @@ class Scheduled:
                 array[:] = number
             self._strength_now = number
 
+    def read_strength(self) -> None:
+        """Take over the parameter's value, after it was loaded from a file."""
+        self._strength_now = float(self.strength.list_data()[0].asscalar())
+
     def update_strength(self, num_update: int) -> None:
         """Set the strength that the schedule gives; without a schedule nothing changes.
 
@@ -78,11 +82,16 @@ class Scheduled:
 
 def scheduled(block: Any) -> list[Scheduled]:
     """Return a block and its descendants that have a schedule."""
+    return [one for one in with_strength(block) if one.schedule is not None]
+
+
+def with_strength(block: Any) -> list[Scheduled]:
+    """Return a block and its descendants that have a strength."""
     found: list[Scheduled] = []
     pending = [block]
     while pending:
         one = pending.pop()
-        if isinstance(one, Scheduled) and one.schedule is not None:
+        if isinstance(one, Scheduled):
             found.append(one)
         pending.extend(getattr(one, "_children", {}).values())
     return found

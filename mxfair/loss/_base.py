@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxfair._compat import import_mxnet
+from mxfair._graph import FLAT
 from mxfair._validation import InputError, InputTypeError
 from mxfair.groups import Groups
 
@@ -18,6 +19,8 @@ LINKS = ("sigmoid", "softmax", "exp", "identity")
 
 class Stateful:
     """A HybridBlock of (pred, label, group) whose batches may update states, running estimates or multipliers say.
+
+    States are parameters of shape (size,) without gradients, which enter through blocked values only.
 
     ``hybrid_forward`` returns the value, or a list of it and the new value of each parameter in `_states()`. New values
     are written by `_observe` after a batch in training mode, in a graph or not, without waiting for the engine.
@@ -46,14 +49,18 @@ class Stateful:
     def _call(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the value; in training mode the states are updated."""
         if not isinstance(pred, mx.nd.NDArray):
-            return self._outputs(pred, label, group)[0]
+            return self._compose(mx.sym, self._outputs(pred, label, group), pred)[0]
         if pred.context != self._placed:
             self._check(pred, label, group)
             self._place(pred.context)
-        value, *states = self._outputs(pred, label, group)
+        value, states = self._compose(mx.nd, self._outputs(pred, label, group), pred)
         if states and mx.autograd.is_training():
             self._observe(states)
         return value
+
+    def _compose(self, F: Any, outputs: list[Any], pred: Any) -> tuple[Any, list[Any]]:
+        """Return the value and the new states from what `_outputs` returned."""
+        return outputs[0], outputs[1:]
 
     def _place(self, ctx: Any) -> None:
         """Bring the own parameters, constants and states, to the device of the predictions."""
@@ -113,6 +120,13 @@ class GroupLoss(Stateful, mx.gluon.loss.Loss):
                 "loss(net(data), label, group), or use mxfair.training.fit."
             )
         return self._call(pred, label, group)
+
+
+def flat(F: Any, values: Any) -> Any:
+    """Return labels, groups or outputs of one column as a vector; the inputs of a `SplitGraph` are vectors already."""
+    if F is mx.sym and values.name in FLAT:
+        return values
+    return F.reshape(values, shape=(-1,))
 
 
 def check_base(base: Any) -> Any:

@@ -1,4 +1,4 @@
-"""GapPenalty: the gaps of a criterion's soft rates."""
+"""GapPenalty and GapConstraint: the gaps of a criterion's soft rates, as a price and as a bound."""
 
 from __future__ import annotations
 
@@ -7,114 +7,97 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
+from mxfair._strength import check_strength
 from mxfair._validation import InputError, one_of
+from mxfair.loss._base import flat
 from mxfair.loss._strata import rates_of
-from mxfair.loss.penalty import Penalty, Sloped
+from mxfair.loss.penalty import Penalty, Steered
 
 mx: Any = import_mxnet()
 
-__all__ = ["GapPenalty"]
+__all__ = ["GapConstraint", "GapPenalty"]
 
-NORMS = ("l1", "l2", "max", "squared")
+NORMS = ("l2", "l1", "max", "squared")
 #: Where the root of a square is rounded off, so that its gradient has no jump at parity.
 ROUND = 1e-2
 
 
 class SoftRates(Penalty):
-    """Base of what compares soft rates: the soft confusion tensor, with memory, and the rates of its cells."""
+    """Base of what compares soft rates: the soft confusion tensor of the batches remembered, and the rates of it."""
 
-    def __init__(
-        self, criterion: Any, n_groups: Any, *, memory: float, temperature: float | None, **options: Any
-    ) -> None:
+    steered = True
+
+    def __init__(self, criterion: Any, n_groups: Any, *, memory: float, **options: Any) -> None:
         super().__init__(n_groups, **options)
+        if self.n_groups is None:
+            raise InputError("'n_groups' must be a number or Groups; got None. Cut a continuous attribute into bins.")
         self.criterion, pairs = rates_of(criterion, self.n_classes)
         if not 0 <= memory < 1:
             raise InputError(f"'memory' must be at least 0 and below 1; got {memory}. Give 0 to forget each batch.")
-        if temperature is not None and not 0 < temperature < np.inf:
-            raise InputError(f"'temperature' must be above 0; got {temperature}. Give None for plain probabilities.")
-        self.memory, self.temperature, self._n_rates = float(memory), temperature, len(pairs)
+        self.memory, self._n_rates = float(memory), len(pairs)
         masks = [rate.masks(self.n_classes, place) for rate, place in pairs]
-        numerators = [m if r.share else m.astype(float) for (m, _), (r, _) in zip(masks, pairs)]
+        above = [m if r.share else m.astype(float) for (m, _), (r, _) in zip(masks, pairs)]
         # A quotient that is no share, FN / FP say, is compared as FN / (FN + FP): equal where it is, and bounded.
-        wholes = [w if r.share else w.astype(float) + n for (n, w), (r, _) in zip(masks, pairs)]
-        plane = np.stack([*numerators, *wholes], axis=-1).reshape(self.n_classes**2, -1)
+        below = [w if r.share else w.astype(float) + n for (n, w), (r, _) in zip(masks, pairs)]
+        self._plane = np.stack([*above, *below], axis=-1).astype(np.float32)  # (label, prediction, rate)
         with self.name_scope():
-            self.masks = self.params.get_constant("masks", plane.astype(np.float32))
+            self.masks = self._state("masks", (self.n_classes**2, 2 * self._n_rates))
             if self.memory:
-                self.past = self.params.get(
-                    "past",
-                    shape=(self.n_groups * self.n_classes, self.n_classes),
-                    grad_req="null",
-                    init=mx.init.Zero(),
-                    differentiable=False,
-                )
-                self.past.initialize()
-        self.masks.initialize()
+                self.past = self._state("past", (self.n_groups * self.n_classes**2,))
+        self._linked()
 
-    @property
-    def _columns(self) -> int:
-        """Columns of the soft decisions: one for a net with one output, else one for each class."""
-        return self.n_classes if self.link in ("softmax", "exp") else 1
+    def _linked(self) -> None:
+        """Set the masks of what is summed: probabilities of the classes, or 1 and p where there is one output."""
+        plane = self._plane
+        if self._columns == 1:  # counts of label y: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
+            plane = np.stack([plane[:, 0], plane[:, 1] - plane[:, 0]], axis=1)
+        self.masks.set_data(mx.nd.array(plane.reshape(self.n_classes**2, -1)))
 
     def _states(self) -> list[Any]:
         return [self.past] if self.memory else []
 
-    def _soft(self, F: Any, pred: Any) -> Any:
-        """Return probabilities, or decisions softened by a share of the outputs' spread: (n,), or (n, n_classes)."""
-        several = self.link in ("softmax", "exp")
-        if self.temperature is None:
-            return self._probabilities(F, pred) if several else self._score(F, pred)
-        # A net that shrinks its outputs must not seem fairer: what counts is an output in units of their spread.
-        if several:
-            centred = F.broadcast_minus(pred, F.mean(pred, axis=1, keepdims=True))
-            scale = self.temperature * F.sqrt(F.mean(F.square(F.BlockGrad(centred)), keepdims=True) + 1e-8)
-            return F.softmax(F.broadcast_div(centred, scale), axis=-1)
-        logit = F.reshape(pred, shape=(-1,))
-        if self.link == "identity":  # a probability
-            inside = F.clip(logit, 1e-6, 1 - 1e-6)
-            logit = F.log(inside / (1 - inside))
-        blocked = F.BlockGrad(logit)
-        centred = F.broadcast_minus(blocked, F.mean(blocked, keepdims=True))
-        scale = self.temperature * F.sqrt(F.mean(F.square(centred), keepdims=True) + 1e-8)
-        return F.sigmoid(F.broadcast_div(logit, scale))
+    def _sums(self, F: Any, pred: Any, label: Any, group: Any, past: Any) -> tuple[Any, Any, Any]:
+        """Return predictions, cells as indicators, and the sums of the cells, flat.
 
-    def _counts(self, F: Any, pred: Any, label: Any, group: Any, past: Any) -> tuple[Any, Any, Any, Any]:
-        """Return soft decisions, cells as indicators, soft counts (n_groups, n_classes^2), and those to remember."""
-        soft = self._soft(F, pred)
-        cell = F.reshape(group, shape=(-1,)) * self.n_classes + F.reshape(label, shape=(-1,))
-        member = F.one_hot(cell, depth=self.n_groups * self.n_classes)
-        blocked = F.BlockGrad(soft)
-        if self._columns == 1:
-            blocked = F.stack(1 - blocked, blocked, axis=1)
-        counts = F.dot(member, blocked, transpose_a=True)
-        if past is not None:
-            counts = past * self.memory + counts * (1 - self.memory)
-        return soft, member, F.reshape(counts, shape=(self.n_groups, -1)), counts
+        Summed are the probabilities of the classes; with one output 1 and p, the size and the expected positives.
+        """
+        if self._columns > 1:
+            prob = features = self._probabilities(F, F.BlockGrad(pred))
+        else:
+            prob = self._score(F, F.BlockGrad(pred))
+            features = F.stack(F.ones_like(prob), prob, axis=1)
+        member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
+        sums = F.reshape(F.dot(member, features, transpose_a=True), shape=(-1,))
+        return prob, member, sums if past is None else past * self.memory + sums * (1 - self.memory)
 
-    def _rates(self, F: Any, counts: Any, masks: Any) -> tuple[Any, Any, Any]:
-        """Return rates (n_groups, n_rates), 0 where undefined, their denominators and where these are not 0."""
-        parts = F.dot(counts, masks)
+    def _rates(self, F: Any, sums: Any, masks: Any) -> tuple[Any, Any, Any]:
+        """Return rates (n_groups, n_rates), 0 where undefined, their denominators, and 1 where these are not 0."""
+        parts = F.dot(F.reshape(sums, shape=(self.n_groups, -1)), masks)
         above = F.slice_axis(parts, axis=1, begin=0, end=self._n_rates)
         below = F.slice_axis(parts, axis=1, begin=self._n_rates, end=2 * self._n_rates)
-        defined = below > 1e-6
-        below = below + (1 - defined)
-        return above / below, below, defined
+        return above / (below + 1e-12), below + 1e-12, below > 1e-6
 
-    def _slope(self, F: Any, by_rate: Any, rates: Any, below: Any, member: Any, masks: Any) -> Any:
-        """Return the derivative by each sample's soft decisions, given that by the rates.
+    def _apart(self, F: Any, rates: Any, defined: Any) -> Any:
+        """Return the distances to the mean over the groups that have the rate, 0 for the others; self-adjoint."""
+        mean = F.sum(rates * defined, axis=0, keepdims=True) / (F.sum(defined, axis=0, keepdims=True) + 1e-12)
+        return F.broadcast_minus(rates, mean) * defined
 
-        r = a / b with a = counts . A and b = counts . B, so that dr / dcounts = (A - r B) / b.
+    def _slope(self, F: Any, by_rate: Any, rates: Any, below: Any, masks: Any) -> Any:
+        """Return the derivative by the sums of each cell, given that by the rates.
+
+        r = a / b with a = sums . A and b = sums . B, so that dr / dsums = (A - r B) / b.
         """
         up = by_rate / below
-        by_counts = F.reshape(
-            F.dot(F.concat(up, -up * rates, dim=1), masks, transpose_b=True), shape=(-1, self.n_classes)
-        )
-        if self._columns == 1:
-            by_counts = F.slice_axis(by_counts, axis=1, begin=1, end=2) - F.slice_axis(
-                by_counts, axis=1, begin=0, end=1
-            )
-            return F.reshape(F.dot(member, by_counts), shape=(-1,))
-        return F.dot(member, by_counts)
+        by_sums = F.dot(F.concat(up, -up * rates, dim=1), masks, transpose_b=True)
+        by_sums = F.reshape(by_sums, shape=(-1, self.n_classes))
+        return by_sums if self._columns > 1 else F.slice_axis(by_sums, axis=1, begin=1, end=2)
+
+    def _steered(self, F: Any, value: Any, by_sums: Any, prob: Any, member: Any, label: Any, states: list) -> Steered:
+        """Return the penalty with its slope by the outputs."""
+        size = F.sum(F.ones_like(flat(F, label)), keepdims=True)
+        slope = F.dot(member, F.broadcast_mul(by_sums, size))
+        slope = slope if self._columns > 1 else F.reshape(slope, shape=(-1,))
+        return Steered(value, self._by_output(F, slope, prob), tuple(states))
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
@@ -122,17 +105,60 @@ class SoftRates(Penalty):
 
 
 class GapPenalty(SoftRates):
-    def __init__(
-        self,
-        criterion: Any,
-        n_groups: Any,
-        *,
-        norm: str = "l2",
-        memory: float = 0.9,
-        temperature: float | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(criterion, n_groups, memory=memory, temperature=temperature, **options)
+    r"""A norm of the gaps of a criterion's rates, with probabilities in the place of decisions.
+
+    With :math:`r_{gk}` the soft rate k of group g, and :math:`d_{gk} = r_{gk} - \mathrm{mean}_g\, r_{gk}`, it is
+
+    .. math:: \Omega = \sqrt{2 \textstyle\sum_{gk} d_{gk}^2} \;(l_2), \quad \sum_{gk} |d_{gk}| \;(l_1), \quad
+        2 \max_{gk} |d_{gk}| \;(\max), \quad 2 \textstyle\sum_{gk} d_{gk}^2 \;(\mathrm{squared}).
+
+    For one rate of two groups the first three are the gap itself. A norm that is not squared has a gradient that does
+    not vanish near parity, so that strengths between .1 and 3 serve every criterion; a squared one needs more the
+    smaller the gap.
+
+    Parameters
+    ----------
+    criterion : str or Criterion
+        Any criterion made of quotients of counts, your own too. A rate that is no share (treatment equality, FN/FP) is
+        compared as the share FN/(FN + FP), which is equal where it is.
+    n_groups : int or Groups
+        Number of groups, or the Groups; samples of any other code count for none.
+    norm : {"l2", "l1", "max", "squared"}, default="l2"
+        How gaps become one number.
+    memory : float, default=0.9
+        The rates are those of all batches so far, weighted by memory^age: of a tenth of the samples each, with .9. The
+        gradient is that of the batch at hand. 0 forgets each batch: with few samples of a cell the gap is then noise,
+        which a net can only lower by predicting the same for everybody.
+    **options
+        ``strength``, ``link`` and ``n_classes``, as for `Penalty`.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If a criterion is of losses, of signed gaps or made of composite rates, or a parameter cannot be used.
+
+    Notes
+    -----
+    Soft rates are not decisions: a net whose confidence differs by group may have a gap of 0 here and not in its
+    decisions. Choose the strength by the gap of the decisions on validation data.
+
+    References
+    ----------
+    Rates as linear-fractional statistics in a loss: Buyl, Defrance and De Bie, "fairret: a Framework for Differentiable
+    Fairness Regularization Terms", ICLR 2024. Norms of violations: Padala and Gujar, "FNNC: Achieving Fairness through
+    Neural Networks", IJCAI 2020.
+
+    Examples
+    --------
+    >>> import mxnet as mx
+    >>> penalty = GapPenalty("demographic_parity", 2, link="sigmoid", memory=0)
+    >>> pred, label, group = mx.nd.array([[2.0], [2.0], [-2.0]]), mx.nd.array([1, 0, 0]), mx.nd.array([0, 0, 1])
+    >>> penalty(pred, label, group).asnumpy().round(2).tolist()
+    [0.75, 0.75, 0.75]
+    """
+
+    def __init__(self, criterion: Any, n_groups: Any, *, norm: str = "l2", memory: float = 0.9, **options: Any) -> None:
+        super().__init__(criterion, n_groups, memory=memory, **options)
         self.norm = one_of(norm, NORMS, "norm")
 
     def penalty(self, F: Any, pred: Any, label: Any, group: Any, masks: Any, past: Any = None) -> Any:
@@ -143,35 +169,135 @@ class GapPenalty(SoftRates):
         F, pred, label, group
             As for `Penalty.penalty`.
         masks, past : NDArray or Symbol
-            The rates, and the counts remembered.
+            The rates, and the sums remembered.
 
         Returns
         -------
-        Sloped
+        Steered
         """
-        soft, member, counts, kept = self._counts(F, pred, label, group, past)
-        rates, below, defined = self._rates(F, counts, masks)
-        # d_gr = r_gr - mean of r_r over the groups that have it
-        mean = F.broadcast_div(F.sum(rates, axis=0, keepdims=True), F.sum(defined, axis=0, keepdims=True) + 1e-12)
-        apart = F.broadcast_minus(rates, mean) * defined
-        value, by_apart = self._norm(F, apart)
-        slope = self._slope(F, by_apart, rates, below, member, masks)
-        size = F.sum(F.ones_like(F.reshape(label, shape=(-1,))), keepdims=True)
-        slope = F.broadcast_mul(slope, size)
-        return Sloped(value, slope, soft, (kept,) if past is not None else (), self._columns)
+        prob, member, sums = self._sums(F, pred, label, group, past)
+        rates, below, defined = self._rates(F, sums, masks)
+        value, by_rate = self._norm(F, self._apart(F, rates, defined), defined)
+        by_sums = self._slope(F, by_rate, rates, below, masks)
+        return self._steered(F, value, by_sums, prob, member, label, [] if past is None else [sums])
 
-    def _norm(self, F: Any, apart: Any) -> tuple[Any, Any]:
-        """Return the norm of deviations and its derivative; with two groups and one rate the norm is the gap."""
-        if self.norm == "squared":  # the square of the gap
+    def _norm(self, F: Any, apart: Any, defined: Any) -> tuple[Any, Any]:
+        """Return the norm of distances to the mean, rounded off at 0, and its derivative by the rates."""
+        if self.norm == "squared":
             return F.reshape(2.0 * F.sum(F.square(apart)), shape=(1,)), 4.0 * apart
         if self.norm == "l2":
             root = F.sqrt(2.0 * F.sum(F.square(apart), keepdims=True) + ROUND**2)
             return F.reshape(root - ROUND, shape=(1,)), 2.0 * F.broadcast_div(apart, root)
         size = F.sqrt(F.square(apart) + ROUND**2)
         slope = apart / size
-        if self.norm == "max":
-            top = F.max(size, keepdims=True)
-            largest = F.broadcast_equal(size, top)
-            slope = 2.0 * F.broadcast_div(slope * largest, F.sum(largest, keepdims=True))
-            return F.reshape(2.0 * (top - ROUND), shape=(1,)), slope
-        return F.reshape(F.sum(size - ROUND), shape=(1,)), slope
+        if self.norm == "l1":
+            return F.reshape(F.sum(size - ROUND), shape=(1,)), self._apart(F, slope, defined)
+        top = F.max(size, keepdims=True)
+        largest = F.broadcast_equal(size, top)  # shared where several are
+        slope = 2.0 * F.broadcast_div(slope * largest, F.sum(largest, keepdims=True))
+        return F.reshape(2.0 * (top - ROUND), shape=(1,)), self._apart(F, slope, defined)
+
+
+class GapConstraint(SoftRates):
+    r"""Keep the gaps of a criterion's soft rates below a bound, with learned multipliers: no strength to choose.
+
+    Each group and rate has two constraints, :math:`h_{gk}^\pm = \pm d_{gk} - \epsilon / 2 \le 0`, with d as in
+    `GapPenalty`; where all hold, no gap exceeds the bound. The augmented Lagrangian and the step of its multipliers are
+
+    .. math:: \Omega = \frac{1}{2 \rho} \sum \left( \max(0, \lambda + \rho h)^2 - \lambda^2 \right), \qquad
+        \lambda \leftarrow \max(0, \lambda + \eta h).
+
+    Parameters
+    ----------
+    criterion, n_groups, memory
+        As for `GapPenalty`.
+    bound : float
+        The largest gap allowed, :math:`\epsilon`, in the units of the rates: 0.05 is five points.
+    step : float, default=0.01
+        The multipliers' step after each batch, :math:`\eta`: a violation of .1 that lasts for 100 batches adds .1 to a
+        multiplier.
+    rho : float, default=1.0
+        Weight of the squared violations, :math:`\rho`; it damps the swings of the multipliers.
+    **options
+        ``link`` and ``n_classes``, as for `Penalty`.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        As for `GapPenalty`; if `bound` is not between 0 and 1, or `step` or `rho` not above 0.
+
+    Notes
+    -----
+    The bound is on soft rates of the training data, as `GapPenalty` says; a bound that decisions on new data should
+    keep needs a margin. The multipliers are the price of the constraint: ``penalty.multipliers.data()`` in the order
+    (sign, group, rate), flat.
+
+    References
+    ----------
+    Bertsekas, "Constrained Optimization and Lagrange Multiplier Methods", 1982, chapter 3. For fairness: Cotter et al.,
+    "Optimization with Non-Differentiable Constraints with Applications to Fairness, Recall, Churn, and Other Goals",
+    JMLR 2019.
+
+    Examples
+    --------
+    >>> import mxnet as mx
+    >>> base = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss()
+    >>> from mxfair.loss import PenalizedLoss
+    >>> loss = PenalizedLoss(base, GapConstraint("demographic_parity", 2, bound=0.05))
+    """
+
+    def __init__(
+        self,
+        criterion: Any,
+        n_groups: Any,
+        *,
+        bound: float,
+        step: float = 0.01,
+        rho: float = 1.0,
+        memory: float = 0.9,
+        **options: Any,
+    ) -> None:
+        if "strength" in options:
+            raise InputError("'strength' must not be given: the multipliers of a GapConstraint are learned.")
+        super().__init__(criterion, n_groups, memory=memory, **options)
+        self.bound = check_strength(bound, "bound")
+        self.step, self.rho = check_strength(step, "step"), check_strength(rho, "rho")
+        if self.bound >= 1 or not self.step or not self.rho:
+            raise InputError(
+                f"'bound' must be below 1, 'step' and 'rho' above 0; got {bound}, {step} and {rho}. A bound of 0.05 is "
+                "five points."
+            )
+        with self.name_scope():
+            self.multipliers = self._state("multipliers", (2 * self.n_groups * self._n_rates,))
+
+    def _states(self) -> list[Any]:
+        return [*super()._states(), self.multipliers]
+
+    def penalty(self, F: Any, pred: Any, label: Any, group: Any, masks: Any, multipliers: Any, past: Any = None) -> Any:
+        """Return the augmented Lagrangian's terms; see `Penalty.penalty`.
+
+        Parameters
+        ----------
+        F, pred, label, group
+            As for `Penalty.penalty`.
+        masks, multipliers, past : NDArray or Symbol
+            The rates, the multipliers, and the sums remembered.
+
+        Returns
+        -------
+        Steered
+        """
+        prob, member, sums = self._sums(F, pred, label, group, past)
+        rates, below, defined = self._rates(F, sums, masks)
+        apart = F.reshape(self._apart(F, rates, defined), shape=(1, -1))
+        # A group that no batch had yet is 0 away from the mean: its constraints hold.
+        violation = F.reshape(F.concat(apart, -apart, dim=0), shape=(-1,)) - self.bound / 2
+        active = F.relu(multipliers + self.rho * violation)
+        value = F.reshape(F.sum(F.square(active) - F.square(multipliers)), shape=(1,)) / (2 * self.rho)
+        signs = F.reshape(active, shape=(2, -1))
+        by_apart = F.slice_axis(signs, axis=0, begin=0, end=1) - F.slice_axis(signs, axis=0, begin=1, end=2)
+        by_rate = self._apart(F, F.reshape(by_apart, shape=(self.n_groups, -1)), defined)
+        by_sums = self._slope(F, by_rate, rates, below, masks)
+        raised = F.relu(multipliers + self.step * violation)
+        states = [raised] if past is None else [sums, raised]
+        return self._steered(F, value, by_sums, prob, member, label, states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
-from mxfair.loss._base import LINKS, GroupLoss, Stateful, base_outputs, check_base, group_count, link_of
+from mxfair.loss._base import LINKS, GroupLoss, Stateful, base_outputs, check_base, flat, group_count, link_of
 from mxfair.loss.weighted import WeightedLoss
 
 mx: Any = import_mxnet()
@@ -30,6 +31,18 @@ class Sloped(NamedTuple):
     score: Any
     states: tuple[Any, ...] = ()
     columns: int = 1
+
+
+class Steered(NamedTuple):
+    """A penalty whose gradient by the net's outputs is given and not traced; faster than a `Sloped`.
+
+    `value` is the penalty, shape (1,); `slope` is batch_size times its derivative by each output, shape (batch_size,)
+    for one output per sample, else (batch_size, n_classes). Both are computed from blocked outputs.
+    """
+
+    value: Any
+    slope: Any
+    states: tuple[Any, ...] = ()
 
 
 class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
@@ -64,6 +77,9 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         self.link = None if link is None else one_of(link, LINKS, "link")
         with self.name_scope():
             self._hold_strength(strength)
+
+    #: Whether `penalty` returns a `Steered`.
+    steered = False
 
     def __call__(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the penalty of a batch times its strength, once per sample: shape (batch_size,), all alike.
@@ -119,6 +135,8 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         NDArray, Symbol or list of these
         """
         out = self.penalty(F, pred, label, group, **params)
+        if isinstance(out, Steered):
+            return [out.value * strength, F.broadcast_mul(out.slope, strength), *out.states]
         if isinstance(out, Sloped):
             term = F.BlockGrad(F.broadcast_mul(out.slope, strength)) * out.score
             if out.columns > 1:
@@ -126,14 +144,45 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
             # The value of the penalty, the gradient of slope * score.
             return [term - F.BlockGrad(F.broadcast_minus(term, out.value * strength)), *out.states]
         value, *states = out if isinstance(out, (list, tuple)) else [out]
-        return [F.broadcast_add(F.zeros_like(F.reshape(label, shape=(-1,))), value * strength), *states]
+        return [F.broadcast_add(F.zeros_like(flat(F, label)), value * strength), *states]
+
+    def _linked(self) -> None:
+        """Run when the link is known; constants may depend on it."""
+
+    def _state(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Return an initialized parameter without a gradient: a state, or a constant; zeros at first."""
+        parameter = self.params.get(name, shape=shape, grad_req="null", init=mx.init.Zero(), differentiable=False)
+        parameter.initialize()
+        return parameter
+
+    @property
+    def _columns(self) -> int:
+        """Outputs per sample."""
+        return self.n_classes if self.link in ("softmax", "exp") else 1
+
+    def _compose(self, F: Any, outputs: list[Any], pred: Any) -> tuple[Any, list[Any]]:
+        if not self.steered:
+            return outputs[0], outputs[1:]
+        value, slope, *states = outputs
+        return steer(F, value, slope, pred, self._columns), states
+
+    def _by_output(self, F: Any, slope: Any, prediction: Any) -> Any:
+        """Return the derivative by the net's outputs, given that by its predictions, the results of the link."""
+        if self.link == "identity":
+            return slope
+        if self.link == "sigmoid":
+            return slope * prediction * (1 - prediction)
+        if self.link == "exp":
+            return slope * prediction
+        weighed = slope * prediction
+        return weighed - F.broadcast_mul(prediction, F.sum(weighed, axis=1, keepdims=True))
 
     def _score(self, F: Any, pred: Any, positive: int = -1) -> Any:
         """Return the probability of the positive class, or the prediction, shape (batch_size,)."""
         if self.link == "sigmoid":
-            return F.sigmoid(F.reshape(pred, shape=(-1,)))
+            return F.sigmoid(flat(F, pred))
         if self.link == "identity":
-            return F.reshape(pred, shape=(-1,))
+            return flat(F, pred)
         place = self.n_classes - 1 if positive < 0 else positive
         probability = F.softmax(pred, axis=-1) if self.link == "softmax" else F.exp(pred)
         return F.reshape(F.slice_axis(probability, axis=-1, begin=place, end=place + 1), shape=(-1,))
@@ -149,7 +198,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
 
     def _members(self, F: Any, group: Any) -> Any:
         """Return the groups as indicators, shape (batch_size, n_groups)."""
-        return F.one_hot(F.reshape(group, shape=(-1,)), depth=self.n_groups)
+        return F.one_hot(flat(F, group), depth=self.n_groups)
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         if self.link is None:
@@ -189,6 +238,49 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
                 f"'label' must hold the numbers of the classes, 0 to {self.n_classes - 1}; got "
                 f"{', '.join(f'{v:g}' for v in np.unique(values)[:5])}. Encode the labels, or give n_classes=."
             )
+
+
+def steer(F: Any, value: Any, slope: Any, pred: Any, columns: int) -> Any:
+    """Return the value, (1,) or (batch_size,), once per sample; its gradient by the outputs is the slope."""
+    term = F.BlockGrad(slope) * (flat(F, pred) if columns == 1 else pred)
+    if columns > 1:
+        term = F.sum(term, axis=1)
+    return term - F.BlockGrad(F.broadcast_minus(term, value))
+
+
+def steered_base(base: Any) -> Callable[..., tuple[Any, Any]] | None:
+    """Return the losses of Gluon in common use as functions to their value and slope; None for any other loss.
+
+    Their own backward costs more than all of a penalty does.
+    """
+    gluon = mx.gluon.loss
+    if getattr(base, "_weight", 0) is not None or base._batch_axis or base._forward_hooks or base._forward_pre_hooks:
+        return None
+    if type(base) is gluon.SigmoidBinaryCrossEntropyLoss and not base._from_sigmoid:
+        return _binary_cross_entropy
+    if type(base) is gluon.SoftmaxCrossEntropyLoss and base._sparse_label and base._axis in (-1, 1):
+        return None if base._from_logits else _cross_entropy
+    return _squared_error if type(base) is gluon.L2Loss else None
+
+
+def _binary_cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
+    # log(1 + exp(x)) - x y, written as Gluon does, and its derivative sigmoid(x) - y
+    output, label = flat(F, pred), flat(F, label)
+    value = F.relu(output) - output * label + F.Activation(-F.abs(output), act_type="softrelu")
+    return value, F.sigmoid(output) - label
+
+
+def _cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
+    # -log softmax(x)_y and its derivative softmax(x) - 1_y
+    label, log = flat(F, label), F.log_softmax(pred, axis=-1)
+    hit = F.broadcast_equal(F.reshape(label, shape=(-1, 1)), F.contrib.arange_like(pred, axis=1).reshape((1, -1)))
+    return -F.sum(log * hit, axis=1), F.exp(log) - hit
+
+
+def _squared_error(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
+    # (x - y)^2 / 2 and its derivative x - y
+    apart = flat(F, pred) - flat(F, label)
+    return 0.5 * F.square(apart), apart
 
 
 class PenalizedLoss(GroupLoss):
@@ -240,7 +332,9 @@ class PenalizedLoss(GroupLoss):
                     f"{type(penalty).__name__} must know how the net's output becomes a prediction; "
                     f"{type(base).__name__} does not say. Pass link='sigmoid', 'softmax' or 'identity' to it."
                 )
-            penalty.link = penalty.link or link
+            if penalty.link is None:
+                penalty.link = link
+                penalty._linked()
         with self.name_scope():
             self.base = base
             self.penalties = penalties
@@ -270,9 +364,36 @@ class PenalizedLoss(GroupLoss):
         -------
         list of NDArray or Symbol
         """
+        if self.steered:
+            columns = self.penalties[0]._columns
+            value, slope, states = self._parts(F, F.BlockGrad(pred), label, group)
+            return [steer(F, value, slope, pred, columns), *states]
         loss, *states = base_outputs(self.base, pred, label, group)
         for penalty in self.penalties:
-            value, *more = penalty._outputs(pred, label, group)
-            loss = loss + value
+            term, more = penalty._compose(F, penalty._outputs(pred, label, group), pred)
+            loss = loss + term
             states += more
         return [loss, *states]
+
+    @property
+    def steered(self) -> bool:
+        """Whether base loss and penalties all give their own derivative; the graph is then a shorter one."""
+        return steered_base(self.base) is not None and all(penalty.steered for penalty in self.penalties)
+
+    def _parts(self, F: Any, pred: Any, label: Any, group: Any) -> tuple[Any, Any, list[Any]]:
+        """Return the loss per sample, batch_size times its mean's derivative by the outputs, and the new states."""
+        base, states = steered_base(self.base), []
+        value, slope = base(F, pred, label)  # type: ignore[misc]
+        for penalty in self.penalties:
+            extra, by_output, *more = penalty._outputs(pred, label, group)
+            value = F.broadcast_add(value, extra)
+            slope = slope + by_output
+            states += more
+        return value, slope, states
+
+    def _steered_outputs(self, F: Any, pred: Any, label: Any, group: Any) -> list[Any]:
+        """Return `_parts` of flat outputs as vectors."""
+        columns = self.penalties[0]._columns
+        pred = pred if columns == 1 else F.reshape(pred, shape=(-1, columns))
+        value, slope, states = self._parts(F, pred, label, group)
+        return [value, F.reshape(slope, shape=(-1,)), *states]

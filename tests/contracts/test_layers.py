@@ -45,6 +45,8 @@ LAYERS = (
     "_group_state",
     "_short_repr",
     "_step",
+    "_graph",
+    "_strength",
     "_inference",
     "_validation",
     "_compat",
