@@ -32,6 +32,8 @@ def make_step(net: Any, loss: Any, trainer: Any, batch: tuple[Any, ...], *, hybr
 
     A batch is the data, the label, and whatever else the loss takes.
     """
+    if hasattr(loss, "_make_step"):  # one that combines gradients in its own way
+        return loss._make_step(net, trainer, batch, hybridize=hybridize)
     if not hybridize:
         return PlainStep(net, loss, trainer), "hybridize=False"
     try:
@@ -66,7 +68,7 @@ class GraphStep:
         with mx.autograd.pause(train_mode=False):
             net(batch[0])  # shapes that Gluon infers at the first call
         self.trainer = trainer
-        self._params = _trained_parameters(net, trainer)
+        self._params = _trained_parameters(net, loss, trainer)
         self._graph = graph_of(net, loss, len(batch))
         parts = self._graph.parts
         used = {source.name for part in parts for source in part.sources}
@@ -168,14 +170,14 @@ def _check_blocks(net: Any, loss: Any) -> None:
         pending.extend(block._children.values())
 
 
-def _trained_parameters(net: Any, trainer: Any) -> list[Any]:
+def _trained_parameters(net: Any, loss: Any, trainer: Any) -> list[Any]:
     """Return the parameters to update, after checking that one flat update is the same as the trainer's."""
     if type(trainer) is not mx.gluon.Trainer:
         raise UnsupportedError(f"{type(trainer).__name__} may update in its own way")
     params = [parameter for parameter in trainer._params if parameter.grad_req != "null"]
-    own = net.collect_params()
+    own = {**net.collect_params(), **loss.collect_params()}
     if not params or any(p.name not in own or own[p.name] is not p for p in params):
-        raise UnsupportedError("the trainer holds parameters that are not the net's")
+        raise UnsupportedError("the trainer holds parameters that are neither the net's nor the loss's")
     if any(p.grad_req != "write" or np.dtype(p.dtype) != np.float32 or p._stype != "default" for p in params):
         raise UnsupportedError("a parameter is sparse, not float32, or accumulates its gradient")
     if any(p._grad_stype != "default" for p in params) or len(trainer._contexts) != 1:

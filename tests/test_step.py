@@ -399,17 +399,21 @@ def test_a_net_of_python_is_trained_plainly():
     assert reason.startswith("tracing failed (")
 
 
-def test_a_loss_with_parameters_in_the_trainer_is_trained_plainly(make_net):
-    """A trainer that also holds the loss's parameters updates both."""
-    net, loss = make_net(), WithTemperature()
-    loss.initialize()
-    params = {**net.collect_params(), **loss.collect_params()}
-    trainer = gluon.Trainer(params, "sgd", {"learning_rate": 0.5})
-    batch = table()
-    step, reason = make_step(net, loss, trainer, batch, hybridize=True)
-    assert "not the net's" in reason
-    step(batch, 20)
-    assert loss.temperature.data().asscalar() != 1
+def test_a_loss_with_parameters_in_the_trainer_is_a_graph(make_net, values_of):
+    """A trainer that also holds the loss's parameters updates both, as the plain step does."""
+    found = []
+    for hybridize in (True, False):
+        net, loss = make_net(), WithTemperature()
+        loss.initialize()
+        params = {**net.collect_params(), **loss.collect_params()}
+        trainer = gluon.Trainer(params, "adam", {"learning_rate": 0.05})
+        step, reason = make_step(net, loss, trainer, table(), hybridize=hybridize)
+        assert type(step) is (GraphStep if hybridize else PlainStep)
+        for _ in range(STEPS):
+            step(table(), 20)
+        found.append(np.append(values_of(net), loss.temperature.data().asscalar()))
+    assert found[0][-1] != 1
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
 
 
 def test_a_loss_with_parameters_outside_the_trainer_is_a_graph(both, make_net):
