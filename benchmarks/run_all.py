@@ -21,6 +21,7 @@ NAMES = (
     "bootstrap",
     "auc",
     "coverage",
+    "preprocessing",
 )
 
 

@@ -78,8 +78,8 @@ class _Imputer(Step):
 
         Returns
         -------
-        ndarray of float64, shape (n_samples, n_features + n_indicators)
-            A data frame after ``set_output(transform="pandas")``.
+        ndarray of shape (n_samples, n_features + n_indicators)
+            float32 for a float32 array, else float64. A data frame after ``set_output(transform="pandas")``.
 
         Raises
         ------
@@ -95,12 +95,10 @@ class _Imputer(Step):
         names = feature_names(X)
         array = self._numbers(X)
         self._check_features(array.shape[1], names)
-        absent = self._absent(array)
-        self._warn_of_new(absent)
-        filled = self._filled(array, absent) if absent.any() else array.copy()
-        if not self.add_indicator:
-            return filled
-        return np.concatenate([filled, absent[:, self._indicated()]], axis=1)
+        places = self._indicated() if self.add_indicator else np.empty(0, dtype=np.int64)
+        result = np.empty((len(array), array.shape[1] + len(places)), dtype=array.dtype)
+        self._warn_of_new(self._fill(array, result, places))
+        return result
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Fit and return the filled training rows.
@@ -112,7 +110,7 @@ class _Imputer(Step):
 
         Returns
         -------
-        ndarray of float64, shape (n_samples, n_features + n_indicators)
+        ndarray of shape (n_samples, n_features + n_indicators)
         """
         return self.fit(X, y).transform(X)
 
@@ -140,7 +138,7 @@ class _Imputer(Step):
         self.missing_counts_ = pooled.missing_counts_
 
     def _numbers(self, X: Any) -> np.ndarray:
-        return numeric_matrix(X, missing=self._nan_is_missing())
+        return numeric_matrix(X, missing=self._nan_is_missing(), keep_float32=True)
 
     def _nan_is_missing(self) -> bool:
         value = self.missing_values
@@ -151,17 +149,18 @@ class _Imputer(Step):
     def _absent(self, array: np.ndarray) -> np.ndarray:
         return np.isnan(array) if self._nan_is_missing() else array == self.missing_values
 
-    def _warn_of_new(self, absent: np.ndarray) -> None:
-        new = np.flatnonzero(absent.any(axis=0) & (self.missing_counts_ == 0))
+    def _warn_of_new(self, counts: np.ndarray) -> None:
+        new = np.flatnonzero((counts > 0) & (self.missing_counts_ == 0))
         if len(new):
-            shown = ", ".join(f"'{name}' ({int(absent[:, i].sum())})" for i, name in zip(new, self._names_in()[new]))
+            shown = ", ".join(f"'{name}' ({counts[i]:,})" for i, name in zip(new, self._names_in()[new]))
             extra = "; they get no indicator" if self.add_indicator else ""
             warnings.warn(
                 f"Values are missing in columns that had none missing when fitted: {shown}{extra}. They are filled.",
                 stacklevel=4,  # scikit-learn wraps transform
             )
 
-    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Write filled rows and the indicators of some columns; return what was missing, by column."""
         raise NotImplementedError
 
     def _fitted(self) -> dict[str, Any]:
@@ -223,8 +222,18 @@ class SimpleImputer(_Imputer, _sklearn.SimpleImputer):  # type: ignore[misc]  # 
             keep_empty_features=keep_empty_features,
         )
 
-    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
-        return np.where(absent, self._values(), array)
+    def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
+        width = array.shape[1]
+        size = max(1, 16_384 // width)  # rows that stay in the cache
+        values = np.tile(self._values().astype(array.dtype), (min(size, len(array)), 1))
+        counts = np.zeros(width, dtype=np.int64)
+        for start in range(0, len(array), size):
+            rows, out = array[start : start + size], result[start : start + size]
+            absent = self._absent(rows)
+            out[:, :width] = np.where(absent, values[: len(rows)], rows)
+            out[:, width:] = absent[:, places]
+            counts += np.count_nonzero(absent, axis=0)
+        return counts
 
     def _values(self) -> np.ndarray:
         return np.asarray(self.statistics_, dtype=np.float64)
@@ -336,9 +345,12 @@ class KNNImputer(_Imputer, _sklearn.KNNImputer):  # type: ignore[misc]
         super()._fit(array, y)
         self.rows_ = self._fit_X
 
-    def _filled(self, array: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
+        absent = self._absent(array)
         plain = _sklearn.KNNImputer(**{**self.get_params(), "add_indicator": False})
-        return np.asarray(plain.fit(self.rows_).transform(array))
+        result[:, : array.shape[1]] = plain.fit(self.rows_).transform(array) if absent.any() else array
+        result[:, array.shape[1] :] = absent[:, places]
+        return np.count_nonzero(absent, axis=0)
 
     def _formula(self) -> _Formula:
         raise InputTypeError(
