@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of
+from mxfair.regularizer._metric import step_lengths
 
 mx: Any = import_mxnet()
 
@@ -49,6 +49,9 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
     never are. Regularizers are added to the optimizer's own ``wd``.
     """
 
+    #: Whether the proximal step is a projection, the same after whatever step.
+    projects = False
+
     def __init__(
         self, net: Any, strength: Any, *, select: str = WEIGHTS, step: str = "gradient", **kwargs: Any
     ) -> None:
@@ -80,6 +83,8 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray
         """
+        for parameter in self._chosen:
+            _known_shape(parameter)
         ctx = ctx or self._chosen[0].list_ctx()[0]
         self._place(ctx)
         return super().__call__(mx.nd.zeros(1, ctx=ctx, dtype=self._dtype))
@@ -99,7 +104,8 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray or Symbol
         """
-        return zero + self._total(F, getattr(zero, "context", None), strength)
+        # With a plain + the engine does not know the storage of the gradient of zero, and backward fails.
+        return F.broadcast_add(zero, self._total(F, getattr(zero, "context", None), strength))
 
     def value(self, F: Any, weight: Any, shape: tuple[int, ...]) -> Any:
         """Return the penalty of one parameter without its strength, one number of shape (1,).
@@ -118,13 +124,13 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         """
         raise NotImplementedError
 
-    def shrink(self, weight: Any, amount: float) -> None:
-        r"""Replace a weight v by :math:`\arg\min_w \frac12 \|w - v\|^2 + a\,\Omega(w)`, where it is.
+    def shrink(self, weight: Any, amount: Any) -> None:
+        r"""Replace a weight v by :math:`\arg\min_w \sum_j (w_j - v_j)^2 / (2 a_j) + \Omega(w)`, where it is.
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
             a: the length of the step times the strength; above 0.
         """
         raise NotImplementedError
@@ -135,24 +141,31 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         Parameters
         ----------
         step : float or gluon.Trainer
-            Length of the optimizer's step. From a Trainer: its learning rate, over 1 - momentum where the optimizer has
-            one, times the parameter's `lr_mult`; parameters that it does not train are left alone.
+            The length of the step just taken, a learning rate; or the Trainer, which knows the rate of each parameter,
+            and what momentum and Adam make of it. Parameters that it does not train are left alone.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            If the length cannot be used, or is not known for the Trainer's optimizer.
 
         Notes
         -----
-        The metric is Euclidean whatever the optimizer. After SGD, with or without momentum, this minimises loss plus
-        penalty. After Adam and others that scale each weight's gradient, the penalty is decoupled from that scale, as
-        AdamW's weight decay is: zeros are exact, but the minimum is another, and strengths are not those of SGD.
-        Nothing waits for the engine.
+        The step is measured as the optimizer measures its own, so that training ends where loss plus penalty has its
+        minimum: for SGD and NAG the Euclidean metric, with the rate over 1 - momentum as length; for Adam, AdaGrad and
+        RMSProp the diagonal one of their running squares, in which a weight whose gradient is scaled up is shrunk by as
+        much more [1]_. Nothing waits for the engine.
+
+        References
+        ----------
+        .. [1] J. Yun, A. C. Lozano and E. Yang, "Adaptive Proximal Gradient Methods for Structured Neural Networks",
+           NeurIPS 2021.
         """
         strength = float(np.float32(self._strength_now))  # as a graph has it, and a snapshot
-        if strength == 0:
-            return
-        with mx.autograd.pause():
-            for parameter, length in _steps(step, self._chosen):
-                if length > 0 and parameter.grad_req != "null":
-                    for weight in parameter.list_data():
-                        self.shrink(weight, length * strength)
+        if strength > 0:
+            with mx.autograd.pause():
+                for weight, length in step_lengths(step, self._chosen, projects=self.projects):
+                    self.shrink(weight, length * strength)
 
     def _total(self, F: Any, ctx: Any, strength: Any) -> Any:
         """Return the strength times the sum over the parameters; of symbols where `ctx` is None."""
@@ -221,21 +234,3 @@ def _known_shape(parameter: Any) -> tuple[int, ...]:
             "first, or give in_units= or in_channels=."
         )
     return tuple(shape)
-
-
-def _steps(step: Any, chosen: list[Any]) -> list[tuple[Any, float]]:
-    """Return parameters, and how far a gradient of 1 that stays moves each in one step."""
-    if isinstance(step, mx.gluon.Trainer):
-        # Heavy ball: steady velocity = gradient / (1 - momentum)
-        length = float(step.learning_rate) / (1.0 - getattr(step.optimizer, "momentum", 0.0))
-        own = set(map(id, step._params))
-        return [(parameter, length * parameter.lr_mult) for parameter in chosen if id(parameter) in own]
-    try:
-        length = float(step)
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(
-            f"'step' must be a number or a gluon.Trainer; got {step!r}. Give the learning rate."
-        ) from error
-    if not (math.isfinite(length) and length >= 0):
-        raise InputError(f"'step' must be finite and not negative; got {length}. Give the learning rate.")
-    return [(parameter, length) for parameter in chosen]

@@ -23,9 +23,9 @@ def _absolute(F: Any, weight: Any) -> Any:
     return F.sum(F.BlockGrad(F.sign(weight)) * weight)
 
 
-def _soften(weight: Any, threshold: float) -> None:
-    # sign(w) max(|w| - t, 0), exactly 0 where |w| <= t
-    weight -= mx.nd.clip(weight, -threshold, threshold)
+def _soften(weight: Any, threshold: Any) -> None:
+    # sign(w) max(|w| - t, 0) = w - max(min(w, t), -t), exactly 0 where |w| <= t
+    weight -= mx.nd.maximum(mx.nd.minimum(weight, threshold), -threshold)
 
 
 class L1(Regularizer):
@@ -77,13 +77,13 @@ class L1(Regularizer):
         """
         return _absolute(F, weight)
 
-    def shrink(self, weight: Any, amount: float) -> None:
+    def shrink(self, weight: Any, amount: Any) -> None:
         """See `Regularizer.shrink`.
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
         """
         _soften(weight, amount)
 
@@ -105,7 +105,7 @@ class L2(Regularizer):
     every parameter and without a schedule. In scikit-learn's terms: Ridge's ``alpha`` is s times the number of
     samples, ``C`` of logistic regression 1 over that.
 
-    With ``step="proximal"`` weights are divided by 1 + the step's length times s, decoupled from Adam's scales.
+    With ``step="proximal"`` weights are divided by 1 + the step's length times s.
 
     Examples
     --------
@@ -131,13 +131,13 @@ class L2(Regularizer):
         """
         return _square(F, weight)
 
-    def shrink(self, weight: Any, amount: float) -> None:
+    def shrink(self, weight: Any, amount: Any) -> None:
         """See `Regularizer.shrink`.
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
         """
         weight /= 1.0 + amount
 
@@ -204,13 +204,13 @@ class ElasticNet(Regularizer):
         """
         return self.l1_ratio * _absolute(F, weight) + (1.0 - self.l1_ratio) * _square(F, weight)
 
-    def shrink(self, weight: Any, amount: float) -> None:
+    def shrink(self, weight: Any, amount: Any) -> None:
         """See `Regularizer.shrink`.
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
         """
         _soften(weight, amount * self.l1_ratio)
         weight /= 1.0 + amount * (1.0 - self.l1_ratio)

@@ -61,7 +61,9 @@ class GroupLasso(_Grouped):
     Notes
     -----
     The gradient is :math:`s \sqrt{p_g} w_g / \|w_g\|`, and 0 at 0: with ``step="gradient"`` no group becomes exactly
-    0. The proximal step multiplies a group by :math:`\max(0, 1 - \eta s \sqrt{p_g} / \|w_g\|)`.
+    0. The proximal step multiplies a group by :math:`\max(0, 1 - s \sqrt{p_g} / \|w_g / \eta_g\|)`, where
+    :math:`\eta` is the length of the step. Where that is not the same for all weights of a group, with Adam, groups are
+    switched off where they are in the minimum, and the weights of the others are shrunk alike and not each by its own.
 
     References
     ----------
@@ -111,16 +113,16 @@ class GroupLasso(_Grouped):
         """
         return self._root_size(shape) * F.sum(self._norms(F, weight))
 
-    def shrink(self, weight: Any, amount: float) -> None:
+    def shrink(self, weight: Any, amount: Any) -> None:
         """See `Regularizer.shrink`.
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
         """
-        norm = self._norms(mx.nd, weight)
-        left = 1.0 - amount * self._root_size(weight.shape) / (norm + (norm == 0))
+        norm = self._norms(mx.nd, weight / amount)
+        left = 1.0 - self._root_size(weight.shape) / (norm + (norm == 0))
         weight *= mx.nd.maximum(left, 0.0)
 
     def _root_size(self, shape: tuple[int, ...]) -> float:
@@ -165,6 +167,8 @@ class MaxNorm(_Grouped):
     [[0.6 0.8]]
     """
 
+    projects = True
+
     def __init__(
         self,
         net: Any,
@@ -197,13 +201,13 @@ class MaxNorm(_Grouped):
         """
         return 0.5 * F.sum(F.square(F.relu(self._norms(F, weight) - self.bound)))
 
-    def shrink(self, weight: Any, amount: float) -> None:
+    def shrink(self, weight: Any, amount: Any) -> None:
         """Project onto the bound: w c / max(||w||, c).
 
         Parameters
         ----------
         weight : NDArray
-        amount : float
+        amount : float or NDArray
             Not used.
         """
         weight *= self.bound / mx.nd.maximum(self._norms(mx.nd, weight), self.bound)

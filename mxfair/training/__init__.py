@@ -18,6 +18,7 @@ from mxfair.training.checkpoint import Checkpoint
 from mxfair.training.evaluation import EvaluateGaps
 from mxfair.training.handlers import CallbackHandler, FairnessHandler
 from mxfair.training.history import History
+from mxfair.training.regularization import ProximalSteps, UpdateStrengths
 from mxfair.training.selection import best_epoch, pareto_epochs
 from mxfair.training.snapshot import Snapshot
 
@@ -30,9 +31,11 @@ __all__ = [
     "FairnessHandler",
     "History",
     "ProgressBar",
+    "ProximalSteps",
     "SamplerHistory",
     "Snapshot",
     "TrainingState",
+    "UpdateStrengths",
     "UpdateWeights",
     "best_epoch",
     "fit",

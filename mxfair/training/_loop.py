@@ -18,6 +18,7 @@ from mxfair._validation import InputError, InputTypeError, positive_integer
 from mxfair.loss import GroupLoss
 from mxfair.training.callbacks import Callback, ProgressBar, SamplerHistory, TrainingState, UpdateWeights
 from mxfair.training.history import History
+from mxfair.training.regularization import check_regularizers, hooks_for, regularized
 from mxfair.training.snapshot import Snapshot
 
 mx: Any = import_mxnet()
@@ -40,6 +41,7 @@ def fit(
     epochs: int,
     *,
     callbacks: Sequence[Callback] = (),
+    regularizers: Sequence[Any] = (),
     progress: bool | str | None = None,
     hybridize: bool = True,
     snapshot: Snapshot | None = None,
@@ -64,6 +66,9 @@ def fit(
         Passes over the loader.
     callbacks : sequence of Callback, optional
         Run in this order, after `SamplerHistory`.
+    regularizers : sequence of Regularizer, optional
+        Added to the loss, and to the history's column ``loss``; those with ``step="proximal"`` take their step after
+        each batch instead. Strengths with a schedule, the loss's penalties' too, are set before each batch.
     progress : bool or str, optional
         Show a progress bar; text is shown before it. Default: in a terminal or notebook only.
     hybridize : bool, default=True
@@ -122,8 +127,9 @@ def fit(
             UserWarning,
             stacklevel=2,
         )
-    state = TrainingState(net, loader, loss, trainer, epochs)
-    hooks: list[Callback] = [SamplerHistory(), *callbacks]
+    regularizers = check_regularizers(regularizers, net, trainer)
+    state = TrainingState(net, loader, loss, trainer, epochs, regularizers=regularizers)
+    hooks: list[Callback] = [*hooks_for(loss, regularizers), SamplerHistory(), *callbacks]
     if getattr(loss, "source", None) is not None:
         hooks.insert(0, UpdateWeights())
     if progress or (progress is None and _someone_watches()):
@@ -149,6 +155,7 @@ class _Loop:
 
     def __init__(self, state: TrainingState, hooks: list[Callback], hybridize: bool, snapshot: Snapshot | None) -> None:
         self.state, self.hooks, self._hybridize, self._snapshot = state, hooks, hybridize, snapshot
+        self._loss = regularized(state.loss, state.regularizers)
         self._items = 3 if isinstance(state.loss, GroupLoss) else 2
         self._read: list[np.ndarray] = []  # losses of this epoch that are on the host already
         self._ctx = context_of(state.net)
@@ -202,14 +209,14 @@ class _Loop:
         retrace = first and len(self.hooks) > 1
         if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
             with mx.autograd.pause(train_mode=False):
-                shape = state.loss(state.net(data), *inputs[1:]).shape
+                shape = self._loss(state.net(data), *inputs[1:]).shape
             if shape != (data.shape[0],):
                 raise InputError(
                     f"'loss' must return one value per sample, shape ({data.shape[0]},); got {shape}. "
                     "Do not average over the batch: Trainer.step divides by its size."
                 )
             self._step, reason = _step.make_step(
-                state.net, state.loss, state.trainer, inputs, hybridize=self._hybridize
+                state.net, self._loss, state.trainer, inputs, hybridize=self._hybridize
             )
             if reason.startswith("tracing failed"):
                 warnings.warn(f"fit runs the plain, slower loop: {reason}", RuntimeWarning, stacklevel=5)

@@ -29,6 +29,8 @@ class TrainingState:
         The current ones, from 0.
     stop : bool
         Set it to end training after this epoch.
+    regularizers : list of Regularizer
+        Those that `fit` was given.
     """
 
     net: Any
@@ -40,6 +42,7 @@ class TrainingState:
     epoch: int = 0
     batch: int = 0
     stop: bool = False
+    regularizers: list[Any] = field(default_factory=list)
 
 
 class Callback:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._inference import context_of
+from mxfair._strength import with_strength
 from mxfair._validation import InputError, positive_integer, to_numpy
 from mxfair.training.callbacks import TrainingState
 
@@ -49,9 +50,10 @@ class Snapshot:
 
     Notes
     -----
-    Stored are the parameters of net and loss, the optimizer's states and counts, the loader with its sampler, shares
-    and random numbers, the history, the losses of the epoch under way, and the states of the callbacks. The optimizer's
-    rates are among them: what the program says otherwise does not count. The file is a NumPy archive without pickles.
+    Stored are the parameters of net and loss (strengths and states of penalties too), the strengths of regularizers,
+    the optimizer's states and counts, the loader with its sampler, shares and random numbers, the history, the losses
+    of the epoch under way, and the states of the callbacks. The optimizer's rates are among them, and the strengths:
+    what the program says otherwise does not count. The file is a NumPy archive without pickles.
 
     Random transforms of a dataset draw from NumPy's and the engine's global states, which are not stored.
 
@@ -106,6 +108,9 @@ class Snapshot:
             return None
         stored = self._read(state)
         _load_arrays(_parameters(state), stored["params"])
+        for block in (state.loss, *state.regularizers):
+            for one in with_strength(block):
+                one.read_strength()
         _load_optimizer(state.trainer, stored["optimizer"])
         state.loader.load_state_dict(stored["loader"])
         for name, part in _with_state(state, hooks).items():
@@ -179,13 +184,15 @@ def _run(state: TrainingState) -> dict[str, Any]:
         "loss": type(state.loss).__name__,
         "sampler": repr(sampler) if type(sampler).__repr__ is not object.__repr__ else type(sampler).__name__,
         "batches": len(state.loader),
+        **({"regularizers": [type(one).__name__ for one in state.regularizers]} if state.regularizers else {}),
     }
 
 
 def _parameters(state: TrainingState) -> dict[str, Any]:
-    """Return the arrays of net and loss, running statistics included."""
+    """Return the arrays of net, loss and regularizers, running statistics and strengths included."""
     arrays = {}
-    for kind, block in (("net", state.net), ("loss", state.loss)):
+    named = [(f"regularizer {place}", block) for place, block in enumerate(state.regularizers)]
+    for kind, block in [("net", state.net), ("loss", state.loss), *named]:
         if not isinstance(block, mx.gluon.Block):  # a function as loss
             continue
         for name, parameter in block._collect_params_with_prefix().items():
