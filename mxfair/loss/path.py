@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxfair._compat import import_mxnet
+from mxfair._step import PlainStep
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
 from mxfair.loss._base import LINKS, GroupLoss, base_outputs, check_base, link_of
@@ -259,6 +260,9 @@ class PathLoss(GroupLoss):
 
     def _states(self) -> list[Any]:
         return self.base._states() if isinstance(self.base, GroupLoss) else []
+
+    def _make_step(self, net: Any, trainer: Any, batch: tuple[Any, ...], *, hybridize: bool) -> tuple[Any, str]:
+        return PlainStep(net, self, trainer), "a PathLoss draws pairs for each batch"
 
     def _outputs(self, pred: Any, label: Any, group: Any) -> list[Any]:
         if not isinstance(pred, mx.nd.NDArray):

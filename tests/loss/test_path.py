@@ -201,7 +201,7 @@ def trained(strength, epochs=8, criterion="demographic_parity"):
     return abs(score[z == 1].mean() - score[z == 0].mean()), ((score > 0.5) == y).mean()
 
 
-@pytest.mark.filterwarnings("ignore:fit runs the plain:RuntimeWarning")
+@pytest.mark.filterwarnings("error:fit runs the plain:RuntimeWarning")
 def test_training_with_it_narrows_the_gap():
     """In `fit`, the mean scores of the groups come together, and the net still learns: accuracy .70, .68, .64."""
     plain, some, much = (trained(strength) for strength in (0.0, 0.5, 2.0))
