@@ -4,6 +4,7 @@ from mxfair.loss._base import GroupLoss
 from mxfair.loss.focal import FocalGroupLoss, FocalLoss
 from mxfair.loss.gap import GapPenalty
 from mxfair.loss.group_dro import BoundedGroupLoss, GroupDROLoss
+from mxfair.loss.path import PathLoss, PathPenalty
 from mxfair.loss.penalty import PenalizedLoss, Penalty
 from mxfair.loss.regularized import RegularizedLoss
 from mxfair.loss.weighted import WeightedLoss
@@ -15,6 +16,8 @@ __all__ = [
     "GapPenalty",
     "GroupDROLoss",
     "GroupLoss",
+    "PathLoss",
+    "PathPenalty",
     "PenalizedLoss",
     "Penalty",
     "RegularizedLoss",
