@@ -91,12 +91,11 @@ class PowerTransformer(_ColumnStep, _sklearn.PowerTransformer):  # type: ignore[
     def _formula(self) -> _Formula:
         powers = np.asarray(self.lambdas_, dtype=np.float64)
         mean, scale = (self._scaler.mean_, self._scaler.scale_) if self.standardize else (0 * powers, 0 * powers + 1)
-        constants = {**_power_constants(powers, "up"), "mean": mean, "factor": 1 / scale}
-        formula: Callable[..., Any] = _box_cox_block
-        if self.method == "yeo-johnson":
-            constants.update(_power_constants(2 - powers, "down"))
-            formula = _yeo_johnson_block
-        return formula, {name: np.asarray(value)[None] for name, value in constants.items()}
+        if self.method == "box-cox":
+            return _box_cox_block, _centred_power(powers, mean, scale, 0.0, "up")
+        constants = _centred_power(powers, np.maximum(mean, 0), scale, 1.0, "up")
+        constants.update(_centred_power(2 - powers, np.maximum(-mean, 0), scale, 1.0, "down"))
+        return _yeo_johnson_block, constants
 
 
 class _BoxCox:
@@ -133,27 +132,50 @@ def _bend(size: np.ndarray, power: np.ndarray, flat: bool) -> None:
     np.divide(size, power, out=size, where=where, casting="same_kind")
 
 
-def _power_constants(powers: np.ndarray, name: str) -> dict[str, np.ndarray]:
-    """Return the powers, 1 in the place of 0, and where they are 0."""
+def _centred_power(
+    powers: np.ndarray, mean: np.ndarray, scale: np.ndarray, one: float, name: str
+) -> dict[str, np.ndarray]:
+    """Return what single precision needs for (f(v) - mean) / scale, where f(v) = ((one + v)^power - 1) / power.
+
+    With v0 = f^-1(mean) it is (1 + power mean) / (power scale) expm1(power log1p((v - v0) / (one + v0))): neither a
+    large power overflows, nor does a small spread around a large v0 vanish.
+    """
     flat = np.abs(powers) < np.spacing(1.0)
-    return {name: np.where(flat, 1.0, powers), f"{name}_flat": flat.astype(np.float64)}
+    safe = np.where(flat, 1.0, powers)
+    with np.errstate(all="ignore"):
+        start = np.where(flat, np.exp(mean), np.exp(np.log1p(safe * mean) / safe)) - one
+        lost = ~(np.isfinite(start) & (one + start > 0))  # beyond double precision: centred afterwards
+    start = np.where(lost, 1 - one, start)
+    inner = np.where(lost, 0.0, mean)
+    high = start.astype(np.float32)
+    constants = {
+        "start": high,
+        "rest": start - high,
+        "spread": 1 / (one + start),
+        "power": safe,
+        "factor": np.where(flat, 0.0, (1 + safe * inner) / (safe * scale)),
+        "flat": np.where(flat, 1 / scale, 0.0),
+        "offset": (mean - inner) / scale,
+    }
+    return {f"{name}_{key}": np.asarray(value)[None] for key, value in constants.items()}
 
 
-def _bent(F: Any, size: Any, power: Any, flat: Any) -> Any:
-    """Return expm1(power * size) / power, and size where the power is 0; both are finite: no gradient is NaN."""
-    bent = F.broadcast_div(F.expm1(F.broadcast_mul(size, power)), power)
-    return F.broadcast_mul(bent, 1 - flat) + F.broadcast_mul(size, flat)
+def _bent(F: Any, v: Any, constants: Mapping[str, Any], name: str) -> Any:
+    """Return (f(v) - mean) / scale of `_centred_power`; all parts are finite: no gradient is NaN."""
+    own = {key[len(name) + 1 :]: value for key, value in constants.items() if key.startswith(f"{name}_")}
+    past = F.broadcast_sub(F.broadcast_sub(v, own["start"]), own["rest"])
+    size = F.log1p(F.broadcast_mul(past, own["spread"]))
+    bent = F.broadcast_mul(F.expm1(F.broadcast_mul(size, own["power"])), own["factor"])
+    return F.broadcast_sub(bent + F.broadcast_mul(size, own["flat"]), own["offset"])
 
 
-def _yeo_johnson_block(F: Any, x: Any, up: Any, up_flat: Any, down: Any, down_flat: Any, mean: Any, factor: Any) -> Any:
-    # both branches are 0 at 0, so that their sum needs no mask
-    above = _bent(F, F.log1p(F.relu(x)), up, up_flat)
-    below = _bent(F, F.log1p(F.relu(-x)), down, down_flat)
-    return F.broadcast_mul(F.broadcast_sub(above - below, mean), factor)
+def _yeo_johnson_block(F: Any, x: Any, **constants: Any) -> Any:
+    # the branch of the other sign is f(0) = 0, so that the sum needs no mask
+    return _bent(F, F.relu(x), constants, "up") - _bent(F, F.relu(-x), constants, "down")
 
 
-def _box_cox_block(F: Any, x: Any, up: Any, up_flat: Any, mean: Any, factor: Any) -> Any:
-    return F.broadcast_mul(F.broadcast_sub(_bent(F, F.log(x), up, up_flat), mean), factor)
+def _box_cox_block(F: Any, x: Any, **constants: Any) -> Any:
+    return _bent(F, x, constants, "up")
 
 
 class QuantileTransformer(_ColumnStep, _sklearn.QuantileTransformer):  # type: ignore[misc]
