@@ -2,7 +2,7 @@
 
 from mxfair.loss._base import GroupLoss
 from mxfair.loss.focal import FocalGroupLoss, FocalLoss
-from mxfair.loss.gap import GapPenalty
+from mxfair.loss.gap import GapConstraint, GapPenalty
 from mxfair.loss.group_dro import BoundedGroupLoss, GroupDROLoss
 from mxfair.loss.path import PathLoss, PathPenalty
 from mxfair.loss.penalty import PenalizedLoss, Penalty
@@ -13,6 +13,7 @@ __all__ = [
     "BoundedGroupLoss",
     "FocalGroupLoss",
     "FocalLoss",
+    "GapConstraint",
     "GapPenalty",
     "GroupDROLoss",
     "GroupLoss",

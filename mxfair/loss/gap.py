@@ -44,31 +44,37 @@ class SoftRates(Penalty):
             self.masks = self._state("masks", (self.n_classes**2, 2 * self._n_rates))
             if self.memory:
                 self.past = self._state("past", (self.n_groups * self.n_classes**2,))
+                self.age = self._state("age", (1,))
         self._linked()
 
     def _linked(self) -> None:
         """Set the masks of what is summed: probabilities of the classes, or 1 and p where there is one output."""
         plane = self._plane
         if self._columns == 1:  # counts of label y: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
-            plane = np.stack([plane[:, 0], plane[:, 1] - plane[:, 0]], axis=1)
+            plane = np.concatenate([plane[:, 0], plane[:, 1] - plane[:, 0]])
         self.masks.set_data(mx.nd.array(plane.reshape(self.n_classes**2, -1)))
 
     def _states(self) -> list[Any]:
-        return [self.past] if self.memory else []
+        return [self.past, self.age] if self.memory else []
 
     def _sums(self, F: Any, pred: Any, label: Any, group: Any, past: Any) -> tuple[Any, Any, Any]:
         """Return predictions, cells as indicators, and the sums of the cells, flat.
 
         Summed are the probabilities of the classes; with one output 1 and p, the size and the expected positives.
         """
+        member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
         if self._columns > 1:
-            prob = features = self._probabilities(F, F.BlockGrad(pred))
+            prob = self._probabilities(F, F.BlockGrad(pred))
+            sums = F.reshape(F.dot(member, prob, transpose_a=True), shape=(self.n_groups, -1))
         else:
             prob = self._score(F, F.BlockGrad(pred))
-            features = F.stack(F.ones_like(prob), prob, axis=1)
-        member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
-        sums = F.reshape(F.dot(member, features, transpose_a=True), shape=(-1,))
-        return prob, member, sums if past is None else past * self.memory + sums * (1 - self.memory)
+            by_group = (F.sum(member, axis=0), F.dot(prob, member))
+            sums = F.concat(*(F.reshape(part, shape=(self.n_groups, -1)) for part in by_group), dim=1)
+        sums = F.reshape(sums, shape=(-1,))
+        return prob, member, sums if past is None else self._aged(past, sums)
+
+    def _aged(self, past: Any, now: Any) -> Any:
+        return past * self.memory + now * (1 - self.memory)
 
     def _rates(self, F: Any, sums: Any, masks: Any) -> tuple[Any, Any, Any]:
         """Return rates (n_groups, n_rates), 0 where undefined, their denominators, and 1 where these are not 0."""
@@ -89,15 +95,16 @@ class SoftRates(Penalty):
         """
         up = by_rate / below
         by_sums = F.dot(F.concat(up, -up * rates, dim=1), masks, transpose_b=True)
-        by_sums = F.reshape(by_sums, shape=(-1, self.n_classes))
-        return by_sums if self._columns > 1 else F.slice_axis(by_sums, axis=1, begin=1, end=2)
+        if self._columns > 1:
+            return F.reshape(by_sums, shape=(-1, self.n_classes))
+        return F.reshape(F.slice_axis(by_sums, axis=1, begin=self.n_classes, end=None), shape=(-1, 1))
 
-    def _steered(self, F: Any, value: Any, by_sums: Any, prob: Any, member: Any, label: Any, states: list) -> Steered:
-        """Return the penalty with its slope by the outputs."""
-        size = F.sum(F.ones_like(flat(F, label)), keepdims=True)
+    def _steered(self, F: Any, by_sums: Any, prob: Any, member: Any, label: Any, scale: Any) -> Any:
+        """Return the slope by the outputs; `scale` is the strength, times what the sums are short of a whole batch."""
+        size = F.sum(F.ones_like(flat(F, label)), keepdims=True) * scale
         slope = F.dot(member, F.broadcast_mul(by_sums, size))
         slope = slope if self._columns > 1 else F.reshape(slope, shape=(-1,))
-        return Steered(value, self._by_output(F, slope, prob), tuple(states))
+        return self._by_output(F, slope, prob)
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
@@ -161,15 +168,25 @@ class GapPenalty(SoftRates):
         super().__init__(criterion, n_groups, memory=memory, **options)
         self.norm = one_of(norm, NORMS, "norm")
 
-    def penalty(self, F: Any, pred: Any, label: Any, group: Any, masks: Any, past: Any = None) -> Any:
-        """Return the penalty without its strength; see `Penalty.penalty`.
+    def penalty(
+        self,
+        F: Any,
+        pred: Any,
+        label: Any,
+        group: Any,
+        strength: Any,
+        masks: Any,
+        past: Any = None,
+        age: Any = None,
+    ) -> Steered:
+        """Return the penalty with its slope; see `Penalty.penalty`.
 
         Parameters
         ----------
         F, pred, label, group
             As for `Penalty.penalty`.
-        masks, past : NDArray or Symbol
-            The rates, and the sums remembered.
+        strength, masks, past, age : NDArray or Symbol
+            The strength, the rates, the sums remembered and their weight.
 
         Returns
         -------
@@ -179,7 +196,9 @@ class GapPenalty(SoftRates):
         rates, below, defined = self._rates(F, sums, masks)
         value, by_rate = self._norm(F, self._apart(F, rates, defined), defined)
         by_sums = self._slope(F, by_rate, rates, below, masks)
-        return self._steered(F, value, by_sums, prob, member, label, [] if past is None else [sums])
+        states = () if past is None else (sums, self._aged(age, F.ones_like(age)))
+        slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
+        return Steered(value * strength, slope, states)
 
     def _norm(self, F: Any, apart: Any, defined: Any) -> tuple[Any, Any]:
         """Return the norm of distances to the mean, rounded off at 0, and its derivative by the rates."""
@@ -273,15 +292,26 @@ class GapConstraint(SoftRates):
     def _states(self) -> list[Any]:
         return [*super()._states(), self.multipliers]
 
-    def penalty(self, F: Any, pred: Any, label: Any, group: Any, masks: Any, multipliers: Any, past: Any = None) -> Any:
+    def penalty(
+        self,
+        F: Any,
+        pred: Any,
+        label: Any,
+        group: Any,
+        strength: Any,
+        masks: Any,
+        multipliers: Any,
+        past: Any = None,
+        age: Any = None,
+    ) -> Steered:
         """Return the augmented Lagrangian's terms; see `Penalty.penalty`.
 
         Parameters
         ----------
         F, pred, label, group
             As for `Penalty.penalty`.
-        masks, multipliers, past : NDArray or Symbol
-            The rates, the multipliers, and the sums remembered.
+        strength, masks, multipliers, past, age : NDArray or Symbol
+            The strength, the rates, the multipliers, the sums remembered and their weight.
 
         Returns
         -------
@@ -299,5 +329,6 @@ class GapConstraint(SoftRates):
         by_rate = self._apart(F, F.reshape(by_apart, shape=(self.n_groups, -1)), defined)
         by_sums = self._slope(F, by_rate, rates, below, masks)
         raised = F.relu(multipliers + self.step * violation)
-        states = [raised] if past is None else [sums, raised]
-        return self._steered(F, value, by_sums, prob, member, label, states)
+        states = () if past is None else (sums, self._aged(age, F.ones_like(age)))
+        slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
+        return Steered(value * strength, slope, (*states, raised))

@@ -37,7 +37,8 @@ class Steered(NamedTuple):
     """A penalty whose gradient by the net's outputs is given and not traced; faster than a `Sloped`.
 
     `value` is the penalty, shape (1,); `slope` is batch_size times its derivative by each output, shape (batch_size,)
-    for one output per sample, else (batch_size, n_classes). Both are computed from blocked outputs.
+    for one output per sample, else (batch_size, n_classes). Both are computed from blocked outputs, and hold the
+    strength already, which `penalty` gets as a parameter: a factor of a small array is cheaper than one of a batch.
     """
 
     value: Any
@@ -134,9 +135,10 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray, Symbol or list of these
         """
+        if self.steered:
+            value, slope, states = self.penalty(F, pred, label, group, strength=strength, **params)
+            return [value, slope, *states]
         out = self.penalty(F, pred, label, group, **params)
-        if isinstance(out, Steered):
-            return [out.value * strength, F.broadcast_mul(out.slope, strength), *out.states]
         if isinstance(out, Sloped):
             term = F.BlockGrad(F.broadcast_mul(out.slope, strength)) * out.score
             if out.columns > 1:
@@ -254,17 +256,22 @@ def steered_base(base: Any) -> Callable[..., tuple[Any, Any]] | None:
     Their own backward costs more than all of a penalty does.
     """
     gluon = mx.gluon.loss
-    if getattr(base, "_weight", 0) is not None or base._batch_axis or base._forward_hooks or base._forward_pre_hooks:
+    if base._forward_hooks or base._forward_pre_hooks or getattr(base, "_batch_axis", 0):
+        return None
+    if type(base) is gluon.L2Loss and base._weight == 1:
+        return _squared_error
+    if getattr(base, "_weight", 0) is not None:
         return None
     if type(base) is gluon.SigmoidBinaryCrossEntropyLoss and not base._from_sigmoid:
         return _binary_cross_entropy
     if type(base) is gluon.SoftmaxCrossEntropyLoss and base._sparse_label and base._axis in (-1, 1):
         return None if base._from_logits else _cross_entropy
-    return _squared_error if type(base) is gluon.L2Loss else None
+    return None
 
 
 def _binary_cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
-    # log(1 + exp(x)) - x y, written as Gluon does, and its derivative sigmoid(x) - y
+    # log(1 + exp(x)) - x y, written as Gluon does, and its derivative sigmoid(x) - y. (Where x is exactly 0, as behind
+    # dead units, what Gluon records is -y: the derivatives of relu and abs are 0 there.)
     output, label = flat(F, pred), flat(F, label)
     value = F.relu(output) - output * label + F.Activation(-F.abs(output), act_type="softrelu")
     return value, F.sigmoid(output) - label
