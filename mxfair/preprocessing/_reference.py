@@ -104,7 +104,7 @@ def _read_column(name: str, column: Any, reference: Any) -> Reference:
         if not (np.isfinite(mean) and np.isfinite(std) and std >= 0):
             raise InputError(f"'{name}' must have a finite mean and a standard deviation >= 0; got {dict(reference)}.")
         return Reference(name, None, _finite(column, name), mean, std)
-    if not isinstance(reference, Mapping) and _continuous(column) and _continuous(reference, few=True):
+    if not isinstance(reference, Mapping) and _continuous(column, reference):
         values = _finite(reference, name)
         if np.isnan(values).all():
             raise InputError(f"'{name}' must be known in some rows of the reference; got only missing values.")
@@ -112,18 +112,23 @@ def _read_column(name: str, column: Any, reference: Any) -> Reference:
     return Reference(name, read_shares(Groups({name: column}), reference, name))
 
 
-def _continuous(column: Any, *, few: bool = False) -> bool:
-    """Tell whether a column is numbers with many different values."""
+def _continuous(*columns: Any) -> bool:
+    """Tell whether all columns are numbers, one of them with many different values."""
+    found = [_real(column) for column in columns]
+    return all(a is not None for a in found) and any(len(np.unique(a)) > _MAX_LEVELS for a in found if a is not None)
+
+
+def _real(column: Any) -> np.ndarray | None:
+    """Return the known values of a column of numbers, None for any other."""
     if isinstance(column, Groups) or hasattr(getattr(column, "cat", column), "categories"):
-        return False
+        return None
     array = to_numpy(column)
-    if array.dtype.kind == "O":  # a nullable column of a data frame, say
-        known = array[~missing(array)]
+    known = array[~missing(array)] if array.ndim == 1 else array
+    if known.dtype.kind == "O":  # a nullable column of a data frame, say
         kinds = set(map(type, known.tolist()))
-        array = known.astype(float) if kinds and all(issubclass(k, abstract.Real) for k in kinds - {bool}) else array
-        if bool in kinds:
-            return False
-    return array.dtype.kind in "iuf" and (few or len(np.unique(array)) > _MAX_LEVELS)
+        real = kinds and all(issubclass(kind, abstract.Real) and kind is not bool for kind in kinds)
+        known = known.astype(float) if real else known
+    return known if known.dtype.kind in "iuf" else None
 
 
 def _finite(column: Any, name: str) -> np.ndarray:

@@ -164,6 +164,16 @@ def test_few_numbers_are_levels():
     assert found.groups == ("0", "1", "2", "3")
 
 
+def test_numbers_with_many_values_on_either_side_are_compared_by_their_mean():
+    """One side with many values is enough; nullable columns and missing values are numbers too; text is not."""
+    few, many = pd.DataFrame({"x": [1, 2, 2, 1]}), pd.DataFrame({"x": pd.array([*range(40), None], dtype="Int64")})
+    assert compare_with_reference(few, many)["x"].reference_mean == pytest.approx(19.5)
+    found = compare_with_reference(many, few)["x"]
+    assert (found.mean, found.n_missing) == (pytest.approx(19.5), 1)
+    text = many.astype("string")
+    assert isinstance(compare_with_reference(text, text)["x"], GroupComparison)
+
+
 def test_weights_count_by_their_effective_number():
     """With weights, shares are weighted, and tests use Kish's effective number of rows."""
     data, weight = column({"a": 30, "b": 70}), np.repeat([2.0, 1.0], [30, 70])
