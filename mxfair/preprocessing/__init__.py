@@ -17,6 +17,7 @@ from mxfair.preprocessing.massaging import Massaged, massage
 from mxfair.preprocessing.missingness import MissingnessReport, missingness_report
 from mxfair.preprocessing.mixup import GroupMixup, MixupBatch
 from mxfair.preprocessing.oversampling import CellSMOTE, oversample_indices
+from mxfair.preprocessing.proxies import ProxyReport, ProxySuppressor, proxy_report
 from mxfair.preprocessing.reference_population import (
     GroupComparison,
     NumberComparison,
@@ -50,6 +51,8 @@ __all__ = [
     "OneHotEncoder",
     "OrdinalEncoder",
     "PowerTransformer",
+    "ProxyReport",
+    "ProxySuppressor",
     "QuantileTransformer",
     "ReferenceComparison",
     "ReferenceWeights",
@@ -64,6 +67,7 @@ __all__ = [
     "massage",
     "missingness_report",
     "oversample_indices",
+    "proxy_report",
     "resample_to",
     "reweight_to",
 ]

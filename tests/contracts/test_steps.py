@@ -113,6 +113,9 @@ CASES = {
     "OneHotEncoder": Case(lambda: p.OneHotEncoder(min_frequency=9), nan="level", categories=True),
     "OrdinalEncoder": Case(p.OrdinalEncoder, nan="level", categories=True),
     "PowerTransformer": Case(p.PowerTransformer, nan="kept", tolerance=1e-4),
+    "ProxySuppressor": Case(
+        lambda: p.ProxySuppressor(threshold=0.99, sensitive=[SENSITIVE]), nan="kept", sensitive=True, categories=True
+    ),
     "QuantileTransformer": Case(
         lambda: p.QuantileTransformer(n_quantiles=50, output_distribution="normal"), nan="kept", tolerance=1e-4
     ),
