@@ -309,7 +309,8 @@ class ReferenceComparison(Mapping[str, "GroupComparison | NumberComparison"]):
 
 def _text(part: GroupComparison) -> str:
     columns = ["count", "share", "low", "high", "reference", "difference", "ratio", "standardized"]
-    lines = [part.to_frame()[columns].to_string(float_format=lambda value: f"{value:.4g}")]
+    whole = {"count": lambda value: f"{value:,.6g}" if value < 1e6 else f"{value:,.0f}"}
+    lines = [part.to_frame()[columns].to_string(float_format=lambda value: f"{value:.4g}", formatters=whole)]
     if part.degrees_of_freedom >= 1 and not np.isnan(part.chi_square):
         lines.append(
             f"chi-square {part.chi_square:.4g} ({part.tested}), {part.degrees_of_freedom} degrees of freedom, "

@@ -234,6 +234,12 @@ def test_columns_must_be_there():
         compare_with_reference(["f", "m"], MARGINS)
 
 
+def test_counts_are_shown_whole():
+    """A count of five digits is not rounded to four."""
+    text = repr(compare_with_reference(column({"a": 32650, "b": 1}), {"a": 0.5, "b": 0.5}))
+    assert "32,650" in text
+
+
 def test_rounded_shares_are_taken():
     """Published shares that sum to .999 are shares."""
     found = compare_with_reference(list("abc"), {"a": 0.333, "b": 0.333, "c": 0.333})["group"]
