@@ -16,9 +16,9 @@ from mxfair._compat import import_mxnet
 from mxfair._inference import context_of
 from mxfair._validation import InputError, InputTypeError, positive_integer
 from mxfair.loss import GroupLoss
+from mxfair.training._regularizers import check_regularizers, hooks_for, regularized
 from mxfair.training.callbacks import Callback, ProgressBar, SamplerHistory, TrainingState, UpdateWeights
 from mxfair.training.history import History
-from mxfair.training.regularization import check_regularizers, hooks_for, regularized
 from mxfair.training.snapshot import Snapshot
 
 mx: Any = import_mxnet()
