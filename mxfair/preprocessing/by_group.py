@@ -13,8 +13,8 @@ from mxfair._validation import InputTypeError, plural, positive_integer, same_le
 from mxfair.groups import Groups
 from mxfair.preprocessing._base import SensitiveStep, _width, known_codes
 from mxfair.preprocessing._columns import _ColumnStep
+from mxfair.preprocessing._imputer import _Imputer
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
-from mxfair.preprocessing.imputation import _Imputer
 
 __all__ = ["ByGroup"]
 

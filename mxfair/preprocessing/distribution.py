@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,12 +12,18 @@ from sklearn import preprocessing as _sklearn
 
 from mxfair._validation import InputError
 from mxfair.preprocessing._columns import _ColumnStep, by_column
+from mxfair.preprocessing._distribution_formulas import (
+    BOUND,
+    box_cox_block,
+    centred_power,
+    quantile_block,
+    ramps,
+    yeo_johnson_block,
+)
 from mxfair.preprocessing._matrix import in_row_blocks
 
 __all__ = ["PowerTransformer", "QuantileTransformer"]
 
-#: scikit-learn's: shares nearer to 0 or 1 than this count as 0 or 1, and normal quantiles are cut there.
-_BOUND = 1e-7
 _Formula = tuple[Callable[..., Any], Mapping[str, np.ndarray]]
 
 
@@ -92,10 +97,10 @@ class PowerTransformer(_ColumnStep, _sklearn.PowerTransformer):  # type: ignore[
         powers = np.asarray(self.lambdas_, dtype=np.float64)
         mean, scale = (self._scaler.mean_, self._scaler.scale_) if self.standardize else (0 * powers, 0 * powers + 1)
         if self.method == "box-cox":
-            return _box_cox_block, _centred_power(powers, mean, scale, 0.0, "up")
-        constants = _centred_power(powers, np.maximum(mean, 0), scale, 1.0, "up")
-        constants.update(_centred_power(2 - powers, np.maximum(-mean, 0), scale, 1.0, "down"))
-        return _yeo_johnson_block, constants
+            return box_cox_block, centred_power(powers, mean, scale, 0.0, "up")
+        constants = centred_power(powers, np.maximum(mean, 0), scale, 1.0, "up")
+        constants.update(centred_power(2 - powers, np.maximum(-mean, 0), scale, 1.0, "down"))
+        return yeo_johnson_block, constants
 
 
 class _BoxCox:
@@ -130,52 +135,6 @@ def _bend(size: np.ndarray, power: np.ndarray, flat: bool) -> None:
     np.multiply(size, power, out=size, where=where)
     np.expm1(size, out=size, where=where)
     np.divide(size, power, out=size, where=where, casting="same_kind")
-
-
-def _centred_power(
-    powers: np.ndarray, mean: np.ndarray, scale: np.ndarray, one: float, name: str
-) -> dict[str, np.ndarray]:
-    """Return what single precision needs for (f(v) - mean) / scale, where f(v) = ((one + v)^power - 1) / power.
-
-    With v0 = f^-1(mean) it is (1 + power mean) / (power scale) expm1(power log1p((v - v0) / (one + v0))): neither a
-    large power overflows, nor does a small spread around a large v0 vanish.
-    """
-    flat = np.abs(powers) < np.spacing(1.0)
-    safe = np.where(flat, 1.0, powers)
-    with np.errstate(all="ignore"):
-        start = np.where(flat, np.exp(mean), np.exp(np.log1p(safe * mean) / safe)) - one
-        lost = ~(np.isfinite(start) & (one + start > 0))  # beyond double precision: centred afterwards
-    start = np.where(lost, 1 - one, start)
-    inner = np.where(lost, 0.0, mean)
-    high = start.astype(np.float32)
-    constants = {
-        "start": high,
-        "rest": start - high,
-        "spread": 1 / (one + start),
-        "power": safe,
-        "factor": np.where(flat, 0.0, (1 + safe * inner) / (safe * scale)),
-        "flat": np.where(flat, 1 / scale, 0.0),
-        "offset": (mean - inner) / scale,
-    }
-    return {f"{name}_{key}": np.asarray(value)[None] for key, value in constants.items()}
-
-
-def _bent(F: Any, v: Any, constants: Mapping[str, Any], name: str) -> Any:
-    """Return (f(v) - mean) / scale of `_centred_power`; all parts are finite: no gradient is NaN."""
-    own = {key[len(name) + 1 :]: value for key, value in constants.items() if key.startswith(f"{name}_")}
-    past = F.broadcast_sub(F.broadcast_sub(v, own["start"]), own["rest"])
-    size = F.log1p(F.broadcast_mul(past, own["spread"]))
-    bent = F.broadcast_mul(F.expm1(F.broadcast_mul(size, own["power"])), own["factor"])
-    return F.broadcast_sub(bent + F.broadcast_mul(size, own["flat"]), own["offset"])
-
-
-def _yeo_johnson_block(F: Any, x: Any, **constants: Any) -> Any:
-    # the branch of the other sign is f(0) = 0, so that the sum needs no mask
-    return _bent(F, F.relu(x), constants, "up") - _bent(F, F.relu(-x), constants, "down")
-
-
-def _box_cox_block(F: Any, x: Any, **constants: Any) -> Any:
-    return _bent(F, x, constants, "up")
 
 
 class QuantileTransformer(_ColumnStep, _sklearn.QuantileTransformer):  # type: ignore[misc]
@@ -262,14 +221,14 @@ class QuantileTransformer(_ColumnStep, _sklearn.QuantileTransformer):  # type: i
 
     def _formula(self) -> _Formula:
         normal = self.output_distribution == "normal"
-        constants = _ramps(self.quantiles_.T, self.references_)
-        return functools.partial(_quantile_block, normal=normal), constants
+        constants = ramps(self.quantiles_.T, self.references_)
+        return functools.partial(quantile_block, normal=normal), constants
 
 
 def _column_map(quantiles: np.ndarray, references: np.ndarray, normal: bool) -> Callable[[np.ndarray], np.ndarray]:
     """Return the map of a column's values to shares, or to their normal quantiles."""
     repeated = bool((np.diff(quantiles) == 0).any())
-    margin = _BOUND if normal else 0.0
+    margin = BOUND if normal else 0.0
 
     def share(x: np.ndarray) -> np.ndarray:
         result = np.interp(x, quantiles, references)
@@ -281,89 +240,5 @@ def _column_map(quantiles: np.ndarray, references: np.ndarray, normal: bool) -> 
 
     if not normal:
         return share
-    low, high = ndtri(_BOUND - np.spacing(1)), ndtri(1 - (_BOUND - np.spacing(1)))
+    low, high = ndtri(BOUND - np.spacing(1)), ndtri(1 - (BOUND - np.spacing(1)))
     return lambda x: np.clip(ndtri(share(x)), low, high)
-
-
-def _ramps(quantiles: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the share as a sum of ramps of width > 0 and steps: sum_k rise_k clip((x - start_k) / width_k, 0, 1)."""
-    width, rise = np.diff(quantiles, axis=1), np.broadcast_to(np.diff(references), np.diff(quantiles, axis=1).shape)
-    if not width.shape[1]:  # one quantile: all values are alike
-        width, rise = np.zeros((len(quantiles), 1)), np.ones((len(quantiles), 1))
-    start = quantiles[:, : width.shape[1]]
-    step = width == 0
-    # a step counts half at its value, nothing at the lowest value, all of it at the highest
-    lowest, highest = start == quantiles[:, :1], start == quantiles[:, -1:]
-    at = np.where(lowest, 0.0, np.where(highest, 1.0, 0.5))
-    high = start.astype(np.float32)
-    constants = {
-        "start": high,
-        "rest": start - high,
-        "factor": np.where(step, 0.0, 1 / np.where(step, 1.0, width)),
-        "ramp": np.where(step, 0.0, rise),
-        "at": np.where(step, rise * at, 0.0),
-        "after": np.where(step, rise * (1 - at), 0.0),
-    }
-    return {name: value[None] for name, value in constants.items()}
-
-
-def _quantile_block(
-    F: Any, x: Any, start: Any, rest: Any, factor: Any, ramp: Any, at: Any, after: Any, *, normal: bool
-) -> Any:
-    past = F.broadcast_sub(F.broadcast_sub(F.expand_dims(x, axis=2), start), rest)
-    filled = F.clip(F.broadcast_mul(past, factor), a_min=0.0, a_max=1.0)
-    reached, passed = past >= 0, past > 0
-    low = F.sum(_weighted(F, (filled, ramp), (reached, at), (passed, after)), axis=2)
-    if not normal:
-        return low + (x - x)  # NaN stays NaN in a column of one value
-    high = F.sum(_weighted(F, (1 - filled, ramp), (1 - reached, at), (1 - passed, after)), axis=2)
-    return _normal_quantile(F, low, high) + (x - x)
-
-
-def _weighted(F: Any, *pairs: tuple[Any, Any]) -> Any:
-    terms = [F.broadcast_mul(value, weight) for value, weight in pairs]
-    return terms[0] + terms[1] + terms[2]
-
-
-#: Giles's polynomials for the inverse error function in single precision, highest power first.
-_CENTRE = (
-    2.81022636e-08,
-    3.43273939e-07,
-    -3.5233877e-06,
-    -4.39150654e-06,
-    0.00021858087,
-    -0.00125372503,
-    -0.00417768164,
-    0.246640727,
-    1.50140941,
-)
-_TAIL = (
-    -0.000200214257,
-    0.000100950558,
-    0.00134934322,
-    -0.00367342844,
-    0.00573950773,
-    -0.0076224613,
-    0.00943887047,
-    1.00167406,
-    2.83297682,
-)
-
-
-def _normal_quantile(F: Any, low: Any, high: Any) -> Any:
-    """Return the normal quantile of a share, given with what is above it: 1 - share has no digits left in the tails.
-
-    M. Giles, "Approximating the erfinv Function", GPU Computing Gems 2011: w = -log((1 - y)(1 + y)), y = 2 share - 1.
-    """
-    low, high = F.clip(low, a_min=_BOUND, a_max=1.0), F.clip(high, a_min=_BOUND, a_max=1.0)
-    w = -F.log(F.clip(4 * low * high, a_min=0.0, a_max=1.0))
-    centre = _polynomial(_CENTRE, F.clip(w, a_min=0.0, a_max=5.0) - 2.5)
-    tail = _polynomial(_TAIL, F.sqrt(F.clip(w, a_min=5.0, a_max=99.0)) - 3)  # no root of 0: its gradient is infinite
-    return math.sqrt(2) * F.where(w < 5, centre, tail) * (low - high)
-
-
-def _polynomial(coefficients: tuple[float, ...], w: Any) -> Any:
-    total: Any = coefficients[0]
-    for coefficient in coefficients[1:]:
-        total = total * w + coefficient
-    return total

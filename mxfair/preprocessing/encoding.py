@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, InputTypeError, one_of, positive_integer, to_numpy
+from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
 from mxfair.preprocessing._base import Step
-from mxfair.preprocessing._matrix import feature_names, is_frame
-from mxfair.preprocessing.tabular import _is_date, _text
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mxfair.preprocessing._levels import columns_of, encoded_block, levels_of, places_among
+from mxfair.preprocessing._matrix import feature_names
 
 __all__ = ["OneHotEncoder", "OrdinalEncoder"]
 
@@ -54,8 +51,8 @@ class _CategoryStep(Step):
         """
         one_of(self.handle_unknown, self._choices, "handle_unknown")
         maximum = positive_integer(self.max_levels, "max_levels")
-        frame = _columns(X)
-        found = [_levels(frame.iloc[:, place], maximum) for place in range(frame.shape[1])]
+        frame = columns_of(X)
+        found = [levels_of(frame.iloc[:, place], maximum) for place in range(frame.shape[1])]
         self._learn_features(frame.shape[1], feature_names(X))
         self.categories_ = [levels for levels, _, _ in found]
         self.counts_ = [counts for _, counts, _ in found]
@@ -66,12 +63,12 @@ class _CategoryStep(Step):
         """Return the place of each value among its column's levels, -1 where it is none of them."""
         self._check_fitted()
         names = feature_names(X)
-        frame = _columns(X)
+        frame = columns_of(X)
         self._check_features(frame.shape[1], names)
         places = np.empty(frame.shape, dtype=np.int64)
         unknown = []
         for column, (name, levels) in enumerate(zip(self._names_in(), self.categories_)):
-            places[:, column], new = _found(frame.iloc[:, column], levels)
+            places[:, column], new = places_among(frame.iloc[:, column], levels)
             unknown += [f"'{name}' ({', '.join(new[:5])})"] if new else []
         if unknown and self.handle_unknown == "error":
             raise InputError(
@@ -105,7 +102,7 @@ class _CategoryStep(Step):
             values = [np.nan if level is None else float(level) for level in own]
             levels[column, : len(values)] = values
         missing = np.isnan(levels) & (np.arange(levels.shape[1]) < np.array([[len(c)] for c in self.categories_]))
-        formula = functools.partial(_encoded_block, n_out=table.shape[2])
+        formula = functools.partial(encoded_block, n_out=table.shape[2])
         constants = {"levels": levels, "missing": missing.astype(np.float64), "table": table, "offset": offset}
         return formula, {name: value[None] for name, value in constants.items()}
 
@@ -313,66 +310,3 @@ class OneHotEncoder(_CategoryStep):
                 table[column, kept, starts[column] + last] = -1
                 offset[starts[column] + last] = 1
         return table, offset
-
-
-def _columns(X: Any) -> pd.DataFrame:
-    """Return X as a data frame of categories."""
-    import pandas as pd
-
-    if is_frame(X):
-        frame = X
-    else:
-        array = to_numpy(X)
-        if array.ndim != 2:
-            raise InputError(f"'X' must have shape (n_samples, n_features); got {array.shape}. Use X.reshape(-1, 1).")
-        frame = pd.DataFrame(array).infer_objects()
-    if not len(frame) or not frame.shape[1]:
-        raise InputError(f"'X' must have at least one row and one column; got shape {frame.shape}.")
-    for name, column in zip(frame.columns, (frame.iloc[:, i] for i in range(frame.shape[1]))):
-        if _is_date(column):
-            raise InputError(f"Column '{name}' must hold categories; got dates. Turn them into numbers first.")
-        if column.dtype.kind == "f" and np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-            raise InputError(f"Column '{name}' must be finite; got an infinite value. Replace or remove it.")
-    return frame
-
-
-def _levels(column: pd.Series, maximum: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return a column's levels as text, numbers in their order, None last; their counts; whether they are numbers."""
-    import pandas as pd
-
-    codes, found = pd.factorize(column)
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    values = sorted(found) if numeric else sorted({_text(value) for value in found})
-    if len(values) > maximum:
-        raise InputError(
-            f"Column '{column.name}' must be a category; got {len(values):,} levels, more than {maximum:,}. Leave "
-            "identifiers and free text out, or raise max_levels."
-        )
-    texts = [_text(value) for value in values]
-    place = {text: i for i, text in enumerate(texts)}
-    lookup = np.array([place[_text(value)] for value in found] + [len(texts)], dtype=np.int64)
-    counts = np.bincount(lookup[codes], minlength=len(texts) + 1)
-    levels = np.array([*texts, None], dtype=object)
-    return (levels, counts, numeric) if counts[-1] else (levels[:-1], counts[:-1], numeric)
-
-
-def _found(column: pd.Series, levels: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Return the place of each value among the levels, -1 for none, and the texts of the unknown ones."""
-    import pandas as pd
-
-    codes, found = pd.factorize(column)
-    place = {level: i for i, level in enumerate(levels)}
-    texts = [_text(value) for value in found]
-    lookup = np.array([place.get(text, -1) for text in texts] + [place.get(None, -1)], dtype=np.int64)
-    new = sorted({text for text in texts if text not in place})
-    if None not in place and (codes < 0).any():
-        new.append("missing")
-    return lookup[codes], new
-
-
-def _encoded_block(F: Any, x: Any, levels: Any, missing: Any, table: Any, offset: Any, *, n_out: int) -> Any:
-    own = F.expand_dims(x, axis=2)
-    # padding is NaN, which equals nothing
-    equal = F.broadcast_equal(own, levels) + F.broadcast_mul(own != own, missing)
-    flat = F.reshape(equal, shape=(0, -1))
-    return F.broadcast_add(F.dot(flat, F.reshape(table, shape=(-1, n_out))), offset)
