@@ -219,7 +219,7 @@ class PathLoss(GroupLoss):
     --------
     >>> import mxfair, mxnet as mx, numpy as np
     >>> from mxfair.loss import PathLoss, PathPenalty
-    >>> from mxfair.preprocessing.mixup import GroupMixup
+    >>> from mxfair.preprocessing import GroupMixup
     >>> X, y, z = np.random.default_rng(0).random((60, 2), "float32"), np.tile([0.0, 1.0], 30), np.repeat([0, 1, 1], 20)
     >>> net = mx.gluon.nn.Dense(1, in_units=2)
     >>> net.initialize()

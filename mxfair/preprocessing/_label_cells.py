@@ -85,14 +85,15 @@ class LabelCells:
         """Return the place, in the flattened counts, of the cell that a pair (label, group) names."""
         if not isinstance(key, tuple) or len(key) != 2:
             raise InputTypeError(f"The keys of a mapping must be pairs (label, group); got {key!r}.")
-        labels, groups = [group_text(value) for value in self.classes], list(self.groups.names)
+        labels = [group_text(value) for value in self.classes]
+        groups = [name for name, known in zip(self.groups.names, self.known) if known]
         label, group = map(group_text, key)
         if label not in labels or group not in groups:
             raise InputError(
                 f"The keys of a mapping must be cells of the data, of the labels {', '.join(labels)} and the groups "
                 f"{', '.join(groups)}; got {key!r}."
             )
-        return labels.index(label) * len(groups) + groups.index(group)
+        return labels.index(label) * self.shape[1] + self.groups.names.index(group)
 
     def _asked(self, strategy: Mapping[Any, Any]) -> np.ndarray:
         """Return the counts that a mapping of (label, group) asks for; other cells stay as they are."""

@@ -104,7 +104,8 @@ class CellAugmentedDataset(mx.gluon.data.Dataset):
     -----
     Whether an item is augmented, which of several transforms it gets, and what a `SeededTransform` draws, depend on the
     seed, the epoch and the item's index only, with any number of workers. Call `set_epoch` before each epoch: without
-    it these choices are the same in every epoch.
+    it these choices are the same in every epoch. For `mxfair.training.fit`, a ``Callback`` calls it in
+    ``on_epoch_begin(self, state)`` with ``state.epoch``.
 
     Gluon's own random transforms draw from global state, the engine's (``mxnet.random.seed``), some from NumPy's
     (``RandomRotation``) or Python's (``RandomResizedCrop``, ``RandomApply``): no seed given here reaches them, and
@@ -158,6 +159,11 @@ class CellAugmentedDataset(mx.gluon.data.Dataset):
             self.indices = oversample_indices(labels, cells.groups, sampling_strategy, seed=rng)
         self.repeats = np.arange(len(self.indices)) >= cells.n
         self.labels, self.groups = to_numpy(take_rows(labels, self.indices)), cells.groups.take(self.indices)
+        if sampling_strategy is None and augment in ("repeats", "filled"):
+            raise InputError(
+                f"'augment' must be 'all' or a mapping where no row is repeated (sampling_strategy=None); got "
+                f"{augment!r}."
+            )
         self._chance = _chances(cells, augment, probability, self.indices, self.repeats)
         self._to_ndarray = any(isinstance(one, mx.gluon.Block) for one in self._transforms)
         self._key = int(rng.integers(2**63))

@@ -217,6 +217,8 @@ def test_wrong_options_are_refused():
     """Words, probabilities, cells and transforms are checked at construction; indices as those of a list."""
     with pytest.raises(InputError, match="Did you mean 'repeats'"):
         augmented(augment="repeat")
+    with pytest.raises(InputError, match="no row is repeated"):
+        augmented(sampling_strategy=None)
     with pytest.raises(InputError, match="from 0 to 1"):
         augmented(probability=1.5)
     with pytest.raises(InputError, match="cells of the data"):

@@ -242,6 +242,21 @@ def test_rows_of_unknown_group_are_left_as_they_are():
     assert not pd.isna(g[smote.synthetic_]).any()
 
 
+def test_the_unknown_group_is_no_cell_to_fill():
+    """Counts cannot be asked for samples whose attribute is missing."""
+    with pytest.warns(UserWarning, match="1 row is missing"), pytest.raises(InputError, match="must be cells"):
+        oversample_indices([0, 1, 0, 1], ["a", None, "b", "b"], {(1, "unknown"): 5})
+
+
+def test_cells_that_are_full_get_nothing():
+    """Where all cells have as many rows as wanted, the data come out as they went in."""
+    X, labels, groups = data((10, 10, 10, 10))
+    frame = pd.DataFrame(X.round()).astype({0: "Int64", 1: "float32"}).rename(columns=str).assign(kind=groups)
+    smote, rows, *_ = resampled(frame, labels, groups)
+    assert not smote.synthetic_.any()
+    assert rows.equals(frame)
+
+
 def test_only_the_cell_itself_is_seen():
     """What other cells hold does not change a cell's synthetic rows."""
     X, labels, groups = data()
