@@ -1,9 +1,13 @@
 """Losses that know the group: penalties of gaps and distances, weights, worst groups, adversaries, constraints."""
 
 from mxfair.loss._base import GroupLoss
+from mxfair.loss.correlation import CorrelationPenalty
+from mxfair.loss.dependence import HGRPenalty, HSICPenalty, MutualInformationPenalty
+from mxfair.loss.distance import CramerVonMisesPenalty, WassersteinPenalty
 from mxfair.loss.focal import FocalGroupLoss, FocalLoss
 from mxfair.loss.gap import GapConstraint, GapPenalty
 from mxfair.loss.group_dro import BoundedGroupLoss, GroupDROLoss
+from mxfair.loss.mmd import MMDPenalty
 from mxfair.loss.path import PathLoss, PathPenalty
 from mxfair.loss.penalty import PenalizedLoss, Penalty
 from mxfair.loss.regularized import RegularizedLoss
@@ -11,16 +15,23 @@ from mxfair.loss.weighted import WeightedLoss
 
 __all__ = [
     "BoundedGroupLoss",
+    "CorrelationPenalty",
+    "CramerVonMisesPenalty",
     "FocalGroupLoss",
     "FocalLoss",
     "GapConstraint",
     "GapPenalty",
     "GroupDROLoss",
     "GroupLoss",
+    "HGRPenalty",
+    "HSICPenalty",
+    "MMDPenalty",
+    "MutualInformationPenalty",
     "PathLoss",
     "PathPenalty",
     "PenalizedLoss",
     "Penalty",
     "RegularizedLoss",
+    "WassersteinPenalty",
     "WeightedLoss",
 ]
