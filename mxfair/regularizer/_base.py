@@ -164,8 +164,8 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         strength = float(np.float32(self._strength_now))  # as a graph has it, and a snapshot
         if strength > 0:
             with mx.autograd.pause():
-                for weight, length in step_lengths(step, self._chosen, projects=self.projects):
-                    self.shrink(weight, length * strength)
+                for weight, amount in step_lengths(step, self._chosen, strength, projects=self.projects):
+                    self.shrink(weight, amount)
 
     def _total(self, F: Any, ctx: Any, strength: Any) -> Any:
         """Return the strength times the sum over the parameters; of symbols where `ctx` is None."""

@@ -12,14 +12,14 @@ from mxfair._validation import InputError, InputTypeError
 mx: Any = import_mxnet()
 
 
-def step_lengths(step: Any, parameters: list[Any], *, projects: bool) -> Iterator[tuple[Any, Any]]:
-    """Yield weights and the length of the last step, a number, or an array where each weight has its own.
+def step_lengths(step: Any, parameters: list[Any], slope: float, *, projects: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield weights, and how far a gradient of `slope` that stays moves them in a step: a number, or one for each.
 
-    A length is how far a gradient of 1 that stays moves a weight. `projects`: only whether there was a step matters.
+    `projects`: only whether there was a step matters.
     """
     trained = [parameter for parameter in parameters if parameter.grad_req != "null"]
     if not isinstance(step, mx.gluon.Trainer):
-        length = _number(step)
+        length = _number(step) * slope
         yield from ((weight, length) for parameter in trained if length for weight in parameter.list_data())
         return
     trainer, optimizer = step, step.optimizer
@@ -29,7 +29,7 @@ def step_lengths(step: Any, parameters: list[Any], *, projects: bool) -> Iterato
         if id(parameter) not in own:
             continue
         place = own[id(parameter)]
-        rate = optimizer._get_lr(place)
+        rate = float(optimizer._get_lr(place)) * slope
         if rate <= 0:
             continue
         for device, weight in enumerate(parameter.list_data()):
@@ -39,7 +39,7 @@ def step_lengths(step: Any, parameters: list[Any], *, projects: bool) -> Iterato
                 # Steady velocity = gradient / (1 - momentum)
                 yield weight, rate / (1.0 - optimizer.momentum)
             elif trainer._updaters[device].states.get(place) is not None:
-                yield weight, rate * _scale(optimizer, place, trainer._updaters[device].states[place])
+                yield weight, _scaled(rate, optimizer, place, trainer._updaters[device].states[place])
 
 
 def check_optimizer(trainer: Any, *, projects: bool) -> None:
@@ -63,15 +63,15 @@ def check_optimizer(trainer: Any, *, projects: bool) -> None:
         )
 
 
-def _scale(optimizer: Any, place: int, state: Any) -> Any:
-    """Return what the optimizer multiplies a steady gradient with, besides the rate."""
+def _scaled(rate: float, optimizer: Any, place: int, state: Any) -> Any:
+    """Return what the optimizer multiplies a steady gradient with."""
     if type(optimizer) is mx.optimizer.AdaGrad:
-        return mx.nd.rsqrt(state + optimizer.float_stable_eps)
+        return rate * mx.nd.rsqrt(state + optimizer.float_stable_eps)
     if type(optimizer) is mx.optimizer.RMSProp:
-        return mx.nd.rsqrt(state[0] + optimizer.epsilon)
+        return rate * mx.nd.rsqrt(state[0] + optimizer.epsilon)
     count = optimizer._index_update_count[place]
     correction = math.sqrt(1.0 - optimizer.beta2**count) / (1.0 - optimizer.beta1**count)
-    return correction / (mx.nd.sqrt(state[1]) + optimizer.epsilon)
+    return rate * correction / (mx.nd.sqrt(state[1]) + optimizer.epsilon)
 
 
 def _number(step: Any) -> float:

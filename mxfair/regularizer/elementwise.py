@@ -25,7 +25,10 @@ def _absolute(F: Any, weight: Any) -> Any:
 
 def _soften(weight: Any, threshold: Any) -> None:
     # sign(w) max(|w| - t, 0) = w - max(min(w, t), -t), exactly 0 where |w| <= t
-    weight -= mx.nd.maximum(mx.nd.minimum(weight, threshold), -threshold)
+    if isinstance(threshold, float):
+        weight -= mx.nd.clip(weight, -threshold, threshold)
+    else:
+        weight -= mx.nd.maximum(mx.nd.minimum(weight, threshold), -threshold)
 
 
 class L1(Regularizer):

@@ -34,11 +34,18 @@ class _Grouped(Regularizer):
 
     def _norms(self, F: Any, weight: Any) -> Any:
         """Return the norm of each group, to be broadcast with the weight; the derivative at 0 is 0."""
-        axis = {"row": 0, "column": 1, "tensor": ()}[self.groups]
-        options = {"axis": axis, "exclude": self.groups != "tensor", "keepdims": True}
-        norm = F.sqrt(F.sum(F.square(F.BlockGrad(weight)), **options))
+        held = F.BlockGrad(weight)
+        norm = self._roots(F, held)
         # ||w|| = sum_j w_j (w_j / ||w||), the quotient held: the derivative of a root is infinite at 0
-        return F.sum(F.broadcast_div(F.BlockGrad(weight), norm + (norm == 0)) * weight, **options)
+        return self._sums(F, F.broadcast_div(held, norm + (norm == 0)) * weight)
+
+    def _roots(self, F: Any, weight: Any) -> Any:
+        """Return the same without a derivative."""
+        return F.sqrt(self._sums(F, F.square(weight)))
+
+    def _sums(self, F: Any, values: Any) -> Any:
+        axis = {"row": 0, "column": 1, "tensor": ()}[self.groups]
+        return F.sum(values, axis=axis, exclude=self.groups != "tensor", keepdims=True)
 
 
 class GroupLasso(_Grouped):
@@ -121,7 +128,7 @@ class GroupLasso(_Grouped):
         weight : NDArray
         amount : float or NDArray
         """
-        norm = self._norms(mx.nd, weight / amount)
+        norm = self._roots(mx.nd, weight / amount)
         left = 1.0 - self._root_size(weight.shape) / (norm + (norm == 0))
         weight *= mx.nd.maximum(left, 0.0)
 
@@ -210,4 +217,4 @@ class MaxNorm(_Grouped):
         amount : float or NDArray
             Not used.
         """
-        weight *= self.bound / mx.nd.maximum(self._norms(mx.nd, weight), self.bound)
+        weight *= self.bound / mx.nd.maximum(self._roots(mx.nd, weight), self.bound)
