@@ -59,6 +59,30 @@ class PowerTransformer(_ColumnStep, _sklearn.PowerTransformer):  # type: ignore[
     def __init__(self, method: str = "yeo-johnson", *, standardize: bool = True, copy: bool = True) -> None:
         super().__init__(method=method, standardize=standardize, copy=copy)
 
+    def fit(self, X: Any, y: Any = None) -> PowerTransformer:
+        """Learn the powers of the training rows.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Training rows only.
+        y : ignored
+
+        Returns
+        -------
+        PowerTransformer
+            Itself.
+        """
+        super().fit(X, y)
+        array = self._matrix(X, missing=True)
+        alike = np.nanmin(array, axis=0) == np.nanmax(array, axis=0)
+        if self.method == "yeo-johnson" and alike.any():  # scikit-learn finds no power if a gap is in the column
+            self.lambdas_[alike] = 1.0
+            if self.standardize:
+                self._scaler.mean_[alike] = np.nanmin(array, axis=0)[alike]
+                self._scaler.var_[alike], self._scaler.scale_[alike] = 0.0, 1.0
+        return self
+
     def _fitted(self) -> dict[str, Any]:
         scaler = getattr(self, "_scaler", None)
         kept = {} if scaler is None else {"_scaler": {k: v for k, v in vars(scaler).items() if k.endswith("_")}}
