@@ -30,8 +30,8 @@ class Design:
     def fitted(cls, values: Any, continuous: Any) -> tuple[Design, np.ndarray, np.ndarray]:
         """Return the design, its centred columns and the mean of each."""
         columns = columns_of(values)
-        self = cls([_described(key, column, continuous) for key, column in columns.items()])
         _check_continuous(continuous, columns)
+        self = cls([_described(key, column, continuous) for key, column in columns.items()])
         matrix = self.matrix(values)
         start, means = 0, np.zeros(matrix.shape[1])
         for column in self.columns:

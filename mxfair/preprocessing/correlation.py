@@ -9,7 +9,7 @@ import numpy as np
 
 from mxfair._validation import InputError, InputTypeError, same_length, to_numpy
 from mxfair.preprocessing._base import SensitiveStep
-from mxfair.preprocessing._design import Design
+from mxfair.preprocessing._design import Design, columns_of
 from mxfair.preprocessing._matrix import feature_names, is_frame, numeric_matrix
 
 __all__ = ["CorrelationRemover"]
@@ -34,9 +34,9 @@ class CorrelationRemover(SensitiveStep):
     alpha : float, default=1.0
         How much is taken out: 0 nothing, 1 all of the correlation.
     continuous : list of str or int, optional
-        The sensitive attributes that are numbers, by name (``"group 0"``, ``"group 1"``, ... for arrays). The others
-        are categories: a column for each level. Default: numbers are those that are not whole or have more than 20
-        different values, as an age has; a code of 20 levels or less is a category.
+        The sensitive attributes that are numbers: names or places as in `sensitive`, names or places in ``groups=``.
+        The others are categories: a column for each level. Default: numbers are those that are not whole or have more
+        than 20 different values, as an age has; a code of 20 levels or less is a category.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class CorrelationRemover(SensitiveStep):
         The sensitive attributes: name, kind, and mean or levels.
     beta_ : ndarray of shape (n_columns_of_S, n_features_out)
         What a unit of each column of S adds to each feature; those of a category's levels have mean 0.
-    n_features_in_ : int
-        Number of columns of X, the sensitive ones included.
+    places_ : list of int
+        The places of the sensitive columns in X.
 
     Warns
     -----
@@ -107,7 +107,7 @@ class CorrelationRemover(SensitiveStep):
         self._strength()
         places = self._places(X)
         matrix, kept, values = self._features(X, groups, places)
-        design, centred, means = Design.fitted(values, self.continuous)
+        design, centred, means = Design.fitted(values, self._numbers(values, places))
         same_length(X=matrix, groups=centred)
         self._learn_features(matrix.shape[1] if kept is not None else matrix.shape[1] + len(places), feature_names(X))
         self.places_, self.design_ = places, design.columns
@@ -149,6 +149,17 @@ class CorrelationRemover(SensitiveStep):
                 np.subtract(matrix[rows, source], result[rows, to], out=result[rows, to])
         return result
 
+    def _numbers(self, values: Any, places: list[int]) -> list[str] | None:
+        """Return the names of the attributes that are to be numbers; a place is one of X, or one of the groups'."""
+        if self.continuous is None:
+            return None
+        names = list(map(str, columns_of(values)))
+        places = places or list(range(len(names)))
+        given: list[Any] = (
+            [self.continuous] if isinstance(self.continuous, (str, int, np.integer)) else list(self.continuous)
+        )
+        return [names[places.index(item)] if item in places else str(item) for item in given]
+
     def _features(self, X: Any, groups: Any, places: list[int]) -> tuple[np.ndarray, np.ndarray | None, Any]:
         """Return a matrix, which of its columns are features (None: all), and the sensitive values.
 
@@ -157,12 +168,12 @@ class CorrelationRemover(SensitiveStep):
         rest, values = (X, groups) if places and not is_frame(X) else self._parts(X, groups)
         if rest is X and places:
             array = to_numpy(X)
-            if groups is None and array.ndim == 2 and array.dtype.kind in "biuf":
-                values = array[:, places]
-                if not np.isnan(values).any():
-                    kept = np.delete(np.arange(array.shape[1]), places)
-                    return numeric_matrix(array), kept, values
+            plain = groups is None and array.ndim == 2 and array.dtype.kind in "biuf"
+            if plain and not np.isnan(array[:, places]).any():
+                kept = np.delete(np.arange(array.shape[1]), places)
+                return numeric_matrix(array), kept, {f"x{place}": array[:, place] for place in places}
             rest, values = self._parts(array, groups)
+            values = {f"x{place}": values[:, i] for i, place in enumerate(places)}
         return numeric_matrix(rest), None, self._need(values, len(rest))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

@@ -228,8 +228,8 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         return np.where(cells // (len(self.group_names_) + 1) == 1, values, -values)
 
     def _table(self) -> np.ndarray:
-        """Return the weights of all cells, flat, those of the unknown group last in each row; 1 where there is none."""
-        padded = np.pad(self.cell_weights_, ((0, 0), (0, 1)), constant_values=np.nan)
+        """Return the weights of all cells, flat, the unknown group first in each row; 1 where there is none."""
+        padded = np.pad(self.cell_weights_, ((0, 0), (1, 0)), constant_values=np.nan)
         return np.where(np.isnan(padded), 1.0, padded).ravel()
 
     def _cells(self, labels: Any, groups: Any) -> np.ndarray:
@@ -239,12 +239,14 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         places, codes = places_in(labels, self.classes_), known_codes(given, list(self.group_names_))
         same_length(labels=places, groups=codes)
         width = len(self.group_names_) + 1
-        cells = places * width + np.where(codes < 0, width - 1, codes)
+        cells = places * width
+        cells += codes
+        cells += 1  # -1 is unknown
         counts = np.bincount(cells, minlength=len(self.classes_) * width).reshape(-1, width)
-        unfitted = int(counts[:, :-1][self.counts_ == 0].sum())
-        if counts[:, -1].any() or unfitted:
+        unfitted = int(counts[:, 1:][self.counts_ == 0].sum())
+        if counts[:, 0].any() or unfitted:
             warnings.warn(
-                f"{plural(int(counts[:, -1].sum()), 'sample')} of unknown or new group and {unfitted} of cells that "
+                f"{plural(int(counts[:, 0].sum()), 'sample')} of unknown or new group and {unfitted} of cells that "
                 "were empty have no weight of their own; they get 1.",
                 stacklevel=3,
             )

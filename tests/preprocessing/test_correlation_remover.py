@@ -140,6 +140,12 @@ def test_codes_are_categories_unless_continuous_says_otherwise():
     assert np.ptp(means(as_number), axis=0).max() > 0.1
     assert CorrelationRemover().fit(features, groups=np.arange(len(features))).design_[0]["kind"] == "number"
     assert CorrelationRemover().fit(features, groups=Groups(race)).design_[0]["kind"] == "category"
+    X = np.column_stack([features, race, race])
+    step = CorrelationRemover(sensitive=[4, 5], continuous=[5]).fit(X)
+    assert [(column["name"], column["kind"]) for column in step.design_] == [("x4", "category"), ("x5", "number")]
+    by_name = CorrelationRemover(sensitive=["r"], continuous=["r"]).fit(pd.DataFrame(X[:, :5], columns=list("abcdr")))
+    np.testing.assert_allclose(by_name.beta_, as_number.beta_)
+    np.testing.assert_allclose(CorrelationRemover(continuous=[0]).fit(features, groups=race).beta_, as_number.beta_)
 
 
 def test_block_of_a_whole_row():
