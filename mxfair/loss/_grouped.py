@@ -8,7 +8,8 @@ import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
-from mxfair.loss._base import GroupLoss, base_outputs, check_base, group_count
+from mxfair.loss._base import LINKS, GroupLoss, base_outputs, check_base, flat, group_count, link_of
+from mxfair.loss.penalty import steered_base
 from mxfair.loss.weighted import WeightedLoss
 
 mx: Any = import_mxnet()
@@ -24,6 +25,11 @@ def check_group_base(base: Any) -> Any:
             "'base' must take the group as its third item; got a WeightedLoss, which takes the cell. Draw batches "
             "with FairDataLoader instead, or use the loss inside it."
         )
+    if hasattr(base, "_make_step"):
+        raise InputTypeError(
+            f"'base' must be a loss whose gradient is that of its value; got a {type(base).__name__}. Make it the "
+            "outermost loss."
+        )
     return base
 
 
@@ -35,6 +41,17 @@ def check_number(value: Any, name: str, *, above: float = -np.inf, least: float 
     if not np.isfinite(value) or value <= above or value < least:
         raise InputError(f"'{name}' must be {rule}; got {value}. Give a finite number, {rule}.")
     return float(value)
+
+
+def given_link(owner: Any, base: Any, link: str | None) -> str:
+    """Return how outputs become predictions: as given, or as the base loss reads them."""
+    found = link_of(base) if link is None else one_of(link, LINKS, "link")
+    if found is None:
+        raise InputError(
+            f"{type(owner).__name__} must know how the net's output becomes a prediction; {type(base).__name__} does "
+            "not say. Pass link='sigmoid', 'softmax' or 'identity'."
+        )
+    return found
 
 
 def check_codes(group: Any, n_samples: int, n_groups: int) -> None:
@@ -126,15 +143,34 @@ class CellLoss(WrappedLoss):
         list of NDArray or Symbol
         """
         loss, *states = base_outputs(self.base, pred, label, group)
-        cell = F.reshape(group, shape=(-1,))
+        weight, *new = self._by_sample(F, F.BlockGrad(loss), label, group, params)
+        return [self._weighed(F, loss, F.BlockGrad(weight)), *states, *new]
+
+    @property
+    def steered(self) -> bool:
+        """Whether a base loss of one output gives its own derivative; the graph of a step is then a shorter one."""
+        several = isinstance(self.base, mx.gluon.loss.SoftmaxCrossEntropyLoss)
+        return not several and steered_base(self.base) is not None
+
+    def _steered_outputs(self, F: Any, pred: Any, label: Any, group: Any) -> list[Any]:
+        """Return the loss per sample, batch_size times its mean's derivative by the flat outputs, and the states."""
+        base = steered_base(self.base)
+        loss, slope = base(F, pred, label)  # type: ignore[misc]
+        params = {name: parameter.var() for name, parameter in self._reg_params.items()}
+        weight, *new = self._by_sample(F, loss, label, group, params)
+        return [self._weighed(F, loss, weight), slope * (1 + weight), *new]
+
+    def _by_sample(self, F: Any, loss: Any, label: Any, group: Any, params: dict[str, Any]) -> list[Any]:
+        """Return what each sample's cell gives to it, 0 for samples in none, and the new states."""
+        cell = flat(F, group)
         if self.over == "cells":
-            cell = cell * self.n_classes + F.reshape(label, shape=(-1,))
+            cell = cell * self.n_classes + flat(F, label)
         member = F.one_hot(cell, depth=self._n_cells)
         counts = F.sum(member, axis=0)
         below = F.maximum(counts, 1.0)
-        mean = F.dot(member, self._seen(F, F.BlockGrad(loss)), transpose_a=True) / below
+        mean = F.dot(member, self._seen(F, loss), transpose_a=True) / below
         weight, *new = self._weights(F, mean, counts, below, params)
-        return [self._weighed(F, loss, F.BlockGrad(F.dot(member, weight))), *states, *new]
+        return [F.dot(member, weight), *new]
 
     def _seen(self, F: Any, loss: Any) -> Any:
         """Return what is averaged by cell."""

@@ -25,6 +25,7 @@ def batches(n=32, groups=2, classes=2, count=4, outputs=1, seed=0, regression=Fa
 
 def train(net, loss, way, data, *, steps=8, optimizer="adam", params=None, options=None):
     """Train a net for some steps; return the losses of all of them."""
+    list(net.collect_params().values())[-1].data()[:] += 0.1  # Gluon's cross-entropy has no derivative at exactly 0
     if way == "hybrid":
         net.hybridize()
         loss.hybridize()

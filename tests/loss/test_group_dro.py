@@ -173,7 +173,7 @@ def test_they_combine_with_penalties():
     outer = GroupDROLoss(PenalizedLoss(BCE(), GapPenalty("demographic_parity", 2)), 2)
     for loss in (inner, outer):
         called(loss, [[0.3], [0.9]], [0, 1], [0, 1])
-        assert len(loss._states()) == 2
+        assert len(loss._states()) >= 2
         assert not np.allclose(loss._states()[0].data().asnumpy(), 0)
     assert inner.penalties[0].link == "identity"
     assert inner._from_sigmoid
