@@ -10,7 +10,7 @@ from sklearn import linear_model
 
 from mxfair._step import GraphStep, make_step
 from mxfair._validation import InputError, InputTypeError
-from mxfair.loss import GapPenalty, GroupLoss, PenalizedLoss, RegularizedLoss
+from mxfair.loss import GapPenalty, GroupDROLoss, GroupLoss, PenalizedLoss, RegularizedLoss
 from mxfair.regularizer import L1, L2, ElasticNet, GroupLasso, MaxNorm
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
@@ -492,6 +492,41 @@ def test_a_regularized_group_loss_is_a_group_loss(make_net):
         grouped(pred, label)
     with pytest.raises(InputTypeError, match="third item"):
         plain(pred, label, group)
+
+
+NESTED = {
+    "penalties of a regularized base": lambda net: PenalizedLoss(RegularizedLoss(BCE(), L2(net, 0.1)), gap()),
+    "regularized penalties": lambda net: RegularizedLoss(PenalizedLoss(BCE(), gap()), L2(net, 0.1)),
+    "regularized twice": lambda net: RegularizedLoss(
+        RegularizedLoss(GroupDROLoss(BCE(), 2), L1(net, 0.1)), L2(net, 0.1)
+    ),
+}
+
+
+def gap():
+    """Return a penalty with a state."""
+    return GapPenalty("equalized_odds", 2, memory=0.9)
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_losses_nest(name, make_net, toy, values_of):
+    """States of whatever is inside are carried, in the graph as in the plain loop."""
+    batch = tuple(mx.nd.array(part[:32].astype("float32")) for part in toy)
+    ends = []
+    for hybridize in (True, False):
+        net = make_net()
+        loss = NESTED[name](net)
+        loss(net(batch[0]), *batch[1:])
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+        step, reason = make_step(net, loss, trainer, batch, hybridize=hybridize)
+        assert isinstance(step, GraphStep) == hybridize, reason
+        for _ in range(6):
+            step(batch, 32)
+        states = [state.data().asnumpy().ravel() for state in loss._states()]
+        assert len(states) == 1
+        assert np.abs(states[0]).max() > 0
+        ends.append(np.concatenate([values_of(net), *states]))
+    np.testing.assert_allclose(*ends, rtol=1e-5, atol=1e-6)
 
 
 def test_what_a_loss_refuses(make_net):
