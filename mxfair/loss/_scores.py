@@ -27,6 +27,7 @@ class ScorePenalty(Penalty):
     """
 
     steered = True
+    n_attributes = 1
 
     def __init__(self, criterion: Any, n_groups: Any, *, scale_free: bool = True, **options: Any) -> None:
         super().__init__(n_groups, **options)
@@ -122,9 +123,10 @@ class ScorePenalty(Penalty):
                     "classes, and labels that are no classes. Use 'demographic_parity'."
                 )
             self._check_labels(label)
-        if self.n_groups is None and len(group) != len(pred):
+        if self.n_groups is None and group.size != len(pred) * self.n_attributes:
             raise InputError(
-                f"'group' must hold one row of attributes per sample ({len(pred)}); got {len(group)}. Check the batch."
+                f"'group' must hold {self.n_attributes} attributes per sample ({len(pred)}); got {group.size} values. "
+                "Give n_attributes= of CorrelationPenalty, or a penalty for each column."
             )
 
 
@@ -257,11 +259,6 @@ class HistogramPenalty(ScorePenalty):
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
-        if self.n_groups is None and int(np.prod(group.shape[1:])) != 1:
-            raise InputError(
-                f"'group' must be one attribute; got {int(np.prod(group.shape[1:]))} columns. Add a penalty for each, "
-                "or use CorrelationPenalty."
-            )
         low, high = float(pred.min().asscalar()), float(pred.max().asscalar())
         if not self.scale_free and self.link == "identity" and not 0 <= low <= high <= 1:
             raise InputError(

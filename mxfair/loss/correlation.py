@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mxfair._compat import import_mxnet
+from mxfair._validation import InputError, positive_integer
 from mxfair.loss._scores import FLOOR, ScorePenalty, pooled
 from mxfair.loss.penalty import Steered
 
@@ -29,6 +30,8 @@ class CorrelationPenalty(ScorePenalty):
     n_groups : int, Groups or None
         Number of groups; samples of any other code count for none. None for continuous attributes, one
         a column; NaN is not known and counts for none.
+    n_attributes : int, default=1
+        Number of columns of continuous attributes.
     scale_free : bool, default=True
         False for squared covariances: with two groups that with the indicator of one; with several half of their sum.
     **options
@@ -55,8 +58,13 @@ class CorrelationPenalty(ScorePenalty):
     [1.0, 0.0]
     """
 
-    def __init__(self, criterion: Any, n_groups: Any, *, scale_free: bool = True, **options: Any) -> None:
+    def __init__(
+        self, criterion: Any, n_groups: Any, *, n_attributes: int = 1, scale_free: bool = True, **options: Any
+    ) -> None:
         super().__init__(criterion, n_groups, scale_free=scale_free, **options)
+        self.n_attributes = positive_integer(n_attributes, "n_attributes")
+        if self.n_groups is not None and self.n_attributes > 1:
+            raise InputError(f"'n_attributes' must be 1 with groups; got {n_attributes}. Give n_groups=None.")
 
     def penalty(
         self, F: Any, pred: Any, label: Any, group: Any, strength: Any = None, strata: Any = None, **params: Any
@@ -130,24 +138,22 @@ class CorrelationPenalty(ScorePenalty):
         level = F.broadcast_div(F.dot(member, attribute, transpose_a=True), count)
         both = F.dot(F.broadcast_mul(member, F.reshape(centred, shape=(-1, 1))), attribute, transpose_a=True)
         cov = F.broadcast_div(both, count) - F.broadcast_mul(level, mean)
-        each = F.ones_like(level)
-        number = F.sum(F.slice_axis(each, axis=0, begin=0, end=1), keepdims=True)
         if not self.scale_free:
-            value = F.broadcast_div(F.sum(F.square(cov)), F.reshape(number, shape=(1,)))
-            by_attribute = F.broadcast_div(F.broadcast_div(2.0 * cov, count), number)
+            value = F.reshape(F.sum(F.square(cov)), shape=(1,)) / self.n_attributes
+            by_attribute = F.broadcast_div((2.0 / self.n_attributes) * cov, count)
             return value, -F.sum(by_attribute * level, axis=1), None, by_attribute
         spread = F.reshape(F.dot(F.square(centred), member), shape=(-1, 1)) / count - F.square(mean) + FLOOR
         width = F.broadcast_div(F.dot(member, F.square(attribute), transpose_a=True), count) - F.square(level) + FLOOR
         squares = F.broadcast_div(F.square(cov) / width, spread)
-        value = F.broadcast_div(F.sum(squares), F.reshape(number, shape=(1,)))
-        by_attribute = F.broadcast_div(F.broadcast_div(2.0 * cov / width, spread * count), number)
-        steep = -2.0 * F.broadcast_div(F.sum(squares, axis=1, keepdims=True), number) / (spread * count)
+        value = F.reshape(F.sum(squares), shape=(1,)) / self.n_attributes
+        by_attribute = F.broadcast_div((2.0 / self.n_attributes) * cov / width, spread * count)
+        steep = (-2.0 / self.n_attributes) * F.sum(squares, axis=1, keepdims=True) / (spread * count)
         constant = -F.sum(by_attribute * level, axis=1) - F.reshape(steep * mean, shape=(-1,))
         return value, constant, F.reshape(steep, shape=(-1,)), by_attribute
 
     def _attributes(self, F: Any, group: Any) -> tuple[Any, Any]:
         """Return attributes as standardised columns, 0 where not known, and which samples have all of them."""
-        columns = F.reshape(group, shape=(0, -1))
+        columns = F.reshape(group, shape=(-1, self.n_attributes))
         if self._n_scores > 1:
             columns = F.repeat(columns, repeats=self._n_scores, axis=0)
         there = columns == columns  # NaN is unknown

@@ -129,8 +129,8 @@ class WassersteinPenalty(ScorePenalty):
             # sum_g int |F_g - mean F| dt, and ranked score i ends the step i - 1 and starts the step i
             shares = F.reshape(F.broadcast_div(below, count), shape=shape)
             steps = F.sum(F.abs(deviations(F, shares, present)), axis=(0, 1))
-            last, others = F.slice_axis(steps, axis=0, begin=-1, end=None), F.slice_axis(steps, axis=0, begin=0, end=-1)
-            slope = F.concat(0 * last, others, dim=0) - steps
+            nothing = 0 * F.slice_axis(steps, axis=0, begin=0, end=1)
+            slope = F.slice_axis(F.concat(nothing, steps, dim=0), axis=0, begin=0, end=-1) - steps
             return F.dot(ranked, slope), slope
         # Mean quantiles on each of the levels: a score covers the levels from (rank - 1) / n_g to rank / n_g
         rank = F.sum(member * below, axis=0)
