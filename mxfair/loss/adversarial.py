@@ -158,12 +158,18 @@ class AdversarialLoss(WrappedLoss, Scheduled):
         places = np.kron(np.eye(kinds), np.ones((self._n_labels, 1)))  # of cells (group, label) to groups
         with self.name_scope():
             self._hold_strength(strength)
-            self.strata = self.params.get_constant("strata", strata.astype(np.float32))
-            self.places = self.params.get_constant("places", places.astype(np.float32))
+            # What the graph would not use is not registered.
+            if self._n_labels > 1:
+                self.strata = self._constant("strata", strata)
+            if self._n_labels > 1 or n_groups is not None:
+                self.places = self._constant("places", places)
             self.adversary = _adversary(self.n_inputs, kinds, seed, ctx) if adversary is None else adversary
-        for constant in (self.strata, self.places):
-            constant.initialize()
         _check_adversary(self.adversary)
+
+    def _constant(self, name: str, values: np.ndarray) -> Any:
+        made = self.params.get_constant(name, values.astype(np.float32))
+        made.initialize()
+        return made
 
     def _strata(self, criterion: Any) -> tuple[np.ndarray, bool]:
         """Return sets of labels as columns, (n_labels, n_strata), and whether the adversary sees a number."""

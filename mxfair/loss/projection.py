@@ -132,7 +132,9 @@ class ProjectedAdversarialLoss(AdversarialLoss):
         list of NDArray or Symbol
         """
         loss, *states = base_outputs(self.base, pred, label, group)
-        return [F.concat(loss, self._term(F, self._score(F, pred), label, group, params), dim=0), *states]
+        term = self._term(F, self._score(F, pred), label, group, params)
+        # The update reads the strength; here it only keeps Gluon from calling it an unused parameter.
+        return [F.concat(loss, term + 0 * params["strength"], dim=0), *states]
 
     def _make_step(self, net: Any, trainer: Any, batch: tuple[Any, ...], *, hybridize: bool) -> tuple[Any, str]:
         """Return a step, and why it is the plain one; see `mxfair._step.make_step`."""
