@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from sklearn import preprocessing as _sklearn
 
 from mxfair._validation import InputError
-from mxfair.preprocessing._columns import _ColumnStep, by_column
+from mxfair.preprocessing._columns import _ColumnStep, _named, by_column
 from mxfair.preprocessing._distribution_formulas import (
     BOUND,
     box_cox_block,
@@ -74,14 +74,20 @@ class PowerTransformer(_ColumnStep, _sklearn.PowerTransformer):  # type: ignore[
             Itself.
         """
         super().fit(X, y)
-        array = self._matrix(X, missing=True)
-        alike = np.nanmin(array, axis=0) == np.nanmax(array, axis=0)
-        if self.method == "yeo-johnson" and alike.any():  # scikit-learn finds no power if a gap is in the column
+        alike, value = _constant(self._matrix(X, missing=True))
+        if self.method == "yeo-johnson" and alike.any():  # scikit-learn's from 1.3 on, without gaps
             self.lambdas_[alike] = 1.0
             if self.standardize:
-                self._scaler.mean_[alike] = np.nanmin(array, axis=0)[alike]
+                self._scaler.mean_[alike] = value[alike]
                 self._scaler.var_[alike], self._scaler.scale_[alike] = 0.0, 1.0
         return self
+
+    def _for_scikit_learn(self, X: Any) -> Any:
+        """Return X checked; a gap in a constant column is filled: scikit-learn would search a power in vain."""
+        checked = super()._for_scikit_learn(X)
+        array = np.array(checked)
+        alike, value = _constant(array)
+        return _named(np.where(np.isnan(array) & alike, value, array), getattr(self, "feature_names_in_", None))
 
     def _fitted(self) -> dict[str, Any]:
         scaler = getattr(self, "_scaler", None)
@@ -125,6 +131,12 @@ class PowerTransformer(_ColumnStep, _sklearn.PowerTransformer):  # type: ignore[
         constants = centred_power(powers, np.maximum(mean, 0), scale, 1.0, "up")
         constants.update(centred_power(2 - powers, np.maximum(-mean, 0), scale, 1.0, "down"))
         return yeo_johnson_block, constants
+
+
+def _constant(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which columns hold one value, and the least value of each."""
+    low = np.nanmin(array, axis=0)
+    return low == np.nanmax(array, axis=0), low
 
 
 class _BoxCox:
