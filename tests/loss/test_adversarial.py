@@ -422,3 +422,21 @@ def test_the_first_batch_is_checked(make, pred, label, group, match):
     """What does not fit is an error before anything is trained."""
     with pytest.raises(InputError, match=match):
         make()(mx.nd.array(pred), mx.nd.array(label), mx.nd.array(group))
+
+
+@pytest.mark.parametrize("kind", [AdversarialLoss, ProjectedAdversarialLoss])
+def test_a_stopped_run_goes_on_with_its_adversary(make_net, values_of, tmp_path, kind):
+    """A snapshot holds the adversary and its optimizer's states: the weights are those of an unbroken run."""
+
+    def run(epochs, path):
+        net, loss = make_net(), kind(GroupDROLoss(BCE(), 2), 2, seed=0)
+        trainer = gluon.Trainer(trained_parameters(net, loss), "adam", {"learning_rate": 0.05})
+        data = [array.asnumpy() for array in batches(count=1, n=64)[0]]
+        loader = mxfair.data.DataLoader(gluon.data.ArrayDataset(*data), 16, shuffle=True, seed=0)
+        snapshot = mxfair.training.Snapshot(path)
+        mxfair.training.fit(net, loader, loss, trainer, epochs, snapshot=snapshot, progress=False)
+        return np.concatenate([values_of(net), values_of(loss)])
+
+    whole = run(4, tmp_path / "whole")
+    run(2, tmp_path / "parts")
+    np.testing.assert_allclose(run(4, tmp_path / "parts"), whole, rtol=1e-6)
