@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from mxfair._compat import import_mxnet
 
 mx: Any = import_mxnet()
@@ -79,18 +81,26 @@ class Traced:
         return {node["op"] for node in json.loads(self.text)["nodes"]} - {"null"}
 
 
+def _flat_float(item: Any) -> Any:
+    """Return labels or codes as a vector of float32."""
+    item = item if item.dtype is np.float32 else item.astype("float32")
+    return item if item.ndim == 1 else item.reshape((-1,))
+
+
 class WholeGraph:
     """Net and loss as one graph."""
 
     def __init__(self, net: Any, loss: Any, n_items: int) -> None:
         graph, states = _whole(net, loss, n_items)
         params = {**net.collect_params(), **loss.collect_params()}
-        self._blocks = (net, loss, n_items)
+        self._blocks, self._grouped = (net, loss, n_items), hasattr(loss, "_outputs")
         self._traced = Traced(graph, [DATA, LABEL, GROUP][:n_items], params, states)
         self._heads: dict[int, Any] = {}
         self.parts = [self._traced]
 
     def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
+        if self._grouped:
+            batch = (batch[0], *(item if item.dtype is np.float32 else item.astype("float32") for item in batch[1:]))
         with mx.autograd.record():
             output = self._traced(batch)
         head = self._heads.get(batch_size)
@@ -121,7 +131,7 @@ class SplitGraph:
         with mx.autograd.record():
             pred = self._net(batch[:1])
         with mx.autograd.pause(train_mode=True):
-            output = self._loss([pred, *(item if item.ndim == 1 else item.reshape((-1,)) for item in batch[1:])])
+            output = self._loss([pred, *map(_flat_float, batch[1:])])
             stop = batch_size + len(pred)
             mx.autograd.backward([pred], [output._slice(batch_size, stop)])
             self._loss.keep(output, stop)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mxfair._compat import import_mxnet
 from mxfair._graph import FLAT
 from mxfair._validation import InputError, InputTypeError
@@ -48,6 +50,7 @@ class Stateful:
 
     def _call(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the value; in training mode the states are updated."""
+        label, group = as_float(label), as_float(group)
         if not isinstance(pred, mx.nd.NDArray):
             return self._compose(mx.sym, self._outputs(pred, label, group), pred)[0]
         if pred.context != self._placed:
@@ -120,6 +123,13 @@ class GroupLoss(Stateful, mx.gluon.loss.Loss):
                 "loss(net(data), label, group), or use mxfair.training.fit."
             )
         return self._call(pred, label, group)
+
+
+def as_float(values: Any) -> Any:
+    """Return labels or codes as float32: the engine refuses to compute with several types."""
+    if isinstance(values, mx.nd.NDArray) and values.dtype is not np.float32:
+        return values.astype("float32")
+    return values
 
 
 def flat(F: Any, values: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._strength import check_strength
 from mxfair._validation import InputError, one_of
-from mxfair.loss._base import flat
+from mxfair.loss._base import flat, group_count
 from mxfair.loss._strata import rates_of
 from mxfair.loss.penalty import Penalty, Steered
 
@@ -28,9 +28,10 @@ class SoftRates(Penalty):
     steered = True
 
     def __init__(self, criterion: Any, n_groups: Any, *, memory: float, **options: Any) -> None:
-        super().__init__(n_groups, **options)
-        if self.n_groups is None:
+        if n_groups is None:
             raise InputError("'n_groups' must be a number or Groups; got None. Cut a continuous attribute into bins.")
+        super().__init__(n_groups, **options)
+        self.n_groups: int = group_count(n_groups)
         self.criterion, pairs = rates_of(criterion, self.n_classes)
         if not 0 <= memory < 1:
             raise InputError(f"'memory' must be at least 0 and below 1; got {memory}. Give 0 to forget each batch.")
@@ -75,6 +76,10 @@ class SoftRates(Penalty):
 
     def _aged(self, past: Any, now: Any) -> Any:
         return past * self.memory + now * (1 - self.memory)
+
+    def _new_states(self, F: Any, sums: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what is to be remembered: the sums, and how much of a whole batch they hold."""
+        return (sums, self._aged(params["age"], F.ones_like(params["age"]))) if self.memory else ()
 
     def _rates(self, F: Any, sums: Any, masks: Any) -> tuple[Any, Any, Any]:
         """Return rates (n_groups, n_rates), 0 where undefined, their denominators, and 1 where these are not 0."""
@@ -168,35 +173,26 @@ class GapPenalty(SoftRates):
         super().__init__(criterion, n_groups, memory=memory, **options)
         self.norm = one_of(norm, NORMS, "norm")
 
-    def penalty(
-        self,
-        F: Any,
-        pred: Any,
-        label: Any,
-        group: Any,
-        strength: Any,
-        masks: Any,
-        past: Any = None,
-        age: Any = None,
-    ) -> Steered:
+    def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Steered:
         """Return the penalty with its slope; see `Penalty.penalty`.
 
         Parameters
         ----------
         F, pred, label, group
             As for `Penalty.penalty`.
-        strength, masks, past, age : NDArray or Symbol
-            The strength, the rates, the sums remembered and their weight.
+        **params
+            The strength, the rates' masks, the sums remembered and their weight.
 
         Returns
         -------
         Steered
         """
-        prob, member, sums = self._sums(F, pred, label, group, past)
+        strength, masks = params["strength"], params["masks"]
+        prob, member, sums = self._sums(F, pred, label, group, params.get("past"))
         rates, below, defined = self._rates(F, sums, masks)
         value, by_rate = self._norm(F, self._apart(F, rates, defined), defined)
         by_sums = self._slope(F, by_rate, rates, below, masks)
-        states = () if past is None else (sums, self._aged(age, F.ones_like(age)))
+        states = self._new_states(F, sums, params)
         slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
         return Steered(value * strength, slope, states)
 
@@ -292,32 +288,22 @@ class GapConstraint(SoftRates):
     def _states(self) -> list[Any]:
         return [*super()._states(), self.multipliers]
 
-    def penalty(
-        self,
-        F: Any,
-        pred: Any,
-        label: Any,
-        group: Any,
-        strength: Any,
-        masks: Any,
-        multipliers: Any,
-        past: Any = None,
-        age: Any = None,
-    ) -> Steered:
+    def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Steered:
         """Return the augmented Lagrangian's terms; see `Penalty.penalty`.
 
         Parameters
         ----------
         F, pred, label, group
             As for `Penalty.penalty`.
-        strength, masks, multipliers, past, age : NDArray or Symbol
-            The strength, the rates, the multipliers, the sums remembered and their weight.
+        **params
+            The strength, the rates' masks, the multipliers, the sums remembered and their weight.
 
         Returns
         -------
         Steered
         """
-        prob, member, sums = self._sums(F, pred, label, group, past)
+        strength, masks, multipliers = params["strength"], params["masks"], params["multipliers"]
+        prob, member, sums = self._sums(F, pred, label, group, params.get("past"))
         rates, below, defined = self._rates(F, sums, masks)
         apart = F.reshape(self._apart(F, rates, defined), shape=(1, -1))
         # A group that no batch had yet is 0 away from the mean: its constraints hold.
@@ -329,6 +315,6 @@ class GapConstraint(SoftRates):
         by_rate = self._apart(F, F.reshape(by_apart, shape=(self.n_groups, -1)), defined)
         by_sums = self._slope(F, by_rate, rates, below, masks)
         raised = F.relu(multipliers + self.step * violation)
-        states = () if past is None else (sums, self._aged(age, F.ones_like(age)))
+        states = self._new_states(F, sums, params)
         slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
         return Steered(value * strength, slope, (*states, raised))

@@ -235,6 +235,22 @@ def test_states_move_in_training_mode_only():
     assert all(state.data().asnumpy().any() for state in loss._states())
 
 
+@pytest.mark.parametrize("hybridize", [False, True])
+def test_labels_and_groups_of_whole_numbers_are_taken(hybridize, toy, make_net, values_of):
+    """Loaders give int64 codes where a dataset holds them; the numbers are the same, in fit and in a loop."""
+    data, label, group = toy
+    found = []
+    for kind in ("float32", "int64", "int32"):
+        net, loss = make_net(), losses()["penalty"]
+        dataset = gluon.data.ArrayDataset(data, label.astype(kind), group.astype(kind))
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1})
+        loader = DataLoader(dataset, 16, shuffle=True, seed=0)
+        mxfair.training.fit(net, loader, loss, trainer, 2, progress=False, hybridize=hybridize)
+        found.append(values_of(net))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
 @pytest.mark.parametrize("memory", [0, 0.9])
 @pytest.mark.parametrize("criterion", QUOTIENTS)
 @pytest.mark.parametrize("lost", ["group", "label", "both", "extreme"])
