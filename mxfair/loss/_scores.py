@@ -92,7 +92,7 @@ class ScorePenalty(Penalty):
             scores = prob if self._n_scores > 1 else F.slice_axis(prob, axis=1, begin=1, end=2)
             scores = F.reshape(scores, shape=(-1,))
         if self._n_scores > 1:
-            column = F.reshape(F.arange(0, self.n_classes), shape=(1, -1)) * self._label_sets
+            column = F.reshape(F.contrib.arange_like(prob, axis=1), shape=(1, -1)) * self._label_sets
             cell = F.reshape(F.broadcast_add(F.reshape(cell, shape=(-1, 1)), column), shape=(-1,))
         return prob, scores, cell, (cell > -0.5) * (cell < self._n_cells - 0.5)
 
@@ -208,9 +208,10 @@ class HistogramPenalty(ScorePenalty):
             value, by_place = self._with_attribute(F, attribute, cell, known, lower, share, params)
         else:
             at = cell * self.knots + lower
-            depth = self._n_cells * self.knots
-            ends = F.one_hot(F.concat(at, at + 1, dim=0), depth=depth)
-            table = F.dot(F.concat(1 - share, share, dim=0), ends)
+            ends = F.one_hot(at, depth=self._n_cells * self.knots)
+            upper = F.dot(share, ends)
+            last, others = F.slice_axis(upper, axis=0, begin=-1, end=None), F.slice_axis(upper, axis=0, begin=0, end=-1)
+            table = F.dot(1 - share, ends) + F.concat(last, others, dim=0)  # the last knot is no lower one: 0
             value, by_table = self._statistic(F, F.reshape(table, shape=(-1, self.knots)), None, **params)
             by_table = F.reshape(by_table, shape=(-1,))
             rise = F.slice_axis(by_table, axis=0, begin=1, end=None) - F.slice_axis(by_table, axis=0, begin=0, end=-1)

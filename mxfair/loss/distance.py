@@ -128,7 +128,8 @@ class WassersteinPenalty(ScorePenalty):
         if self.order == 1:
             # sum_g int |F_g - mean F| dt, and ranked score i ends the step i - 1 and starts the step i
             shares = F.reshape(F.broadcast_div(below, count), shape=shape)
-            steps = F.sum(F.abs(deviations(F, shares, present)), axis=(0, 1))
+            apart = F.reshape(F.abs(deviations(F, shares, present)), shape=(self._n_cells, -1))
+            steps = F.reshape(F.dot(F.ones_like(count), apart, transpose_a=True), shape=(-1,))
             nothing = 0 * F.slice_axis(steps, axis=0, begin=0, end=1)
             slope = F.slice_axis(F.concat(nothing, steps, dim=0), axis=0, begin=0, end=-1) - steps
             return F.dot(ranked, slope), slope
