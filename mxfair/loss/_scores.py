@@ -256,7 +256,8 @@ class HistogramPenalty(ScorePenalty):
         rise = high - low
         spread = low + F.broadcast_mul(rise, F.reshape(share, shape=(-1, 1)))
         value, by_table = self._statistic(F, F.dot(members, spread, transpose_a=True), members, **params)
-        return value, F.sum(F.dot(members, by_table) * rise, axis=1)
+        by_hat = F.dot(members, F.reshape(by_table, shape=(-1, self.knots)))
+        return value, F.sum(by_hat * rise, axis=1)
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
@@ -280,9 +281,3 @@ def group_means(F: Any, table: Any, n_groups: Any, n_strata: int) -> tuple[Any, 
     present = count > 0.5
     count = count + (1 - present)
     return F.broadcast_div(table, count), count, present
-
-
-def pooled(F: Any, table: Any, n_strata: int) -> Any:
-    """Return the sum over groups of a table of cells, (n_strata, columns), for each cell again."""
-    groups = F.reshape(table, shape=(-4, -1, n_strata, 0))
-    return F.reshape(F.broadcast_like(F.sum(groups, axis=0, keepdims=True), groups), shape=(-3, 0))

@@ -6,7 +6,7 @@ from typing import Any
 
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, positive_integer
-from mxfair.loss._scores import FLOOR, ScorePenalty, pooled
+from mxfair.loss._scores import FLOOR, ScorePenalty
 from mxfair.loss.penalty import Steered
 
 mx: Any = import_mxnet()
@@ -109,26 +109,27 @@ class CorrelationPenalty(ScorePenalty):
 
         eta^2 = sum_g n_g (m_g - m)^2 / sum_i (s_i - m)^2: with two groups the squared correlation.
         """
-        n_strata = self._n_strata
-        sums = [F.reshape(F.dot(by, member), shape=(-1, 1)) for by in (ones, centred)]
-        count, first = sums
-        total = pooled(F, count, n_strata)
+        shape = (self.n_groups, self._n_strata)
+        count, first = (F.reshape(F.dot(by, member), shape=shape) for by in (ones, centred))
+        total = F.sum(count, axis=0, keepdims=True)
         total = total + (total < 0.5)
-        mean = pooled(F, first, n_strata) / total
+        mean = F.sum(first, axis=0, keepdims=True) / total
         if not self.scale_free:
             # half the sum over groups of squared covariances with their indicators: with two groups the square of one
-            share = count / total
-            cov = first / total - share * mean
-            slope = (cov - pooled(F, share * cov, n_strata)) / total
+            share = F.broadcast_div(count, total)
+            cov = F.broadcast_div(first, total) - F.broadcast_mul(share, mean)
+            slope = F.broadcast_div(F.broadcast_minus(cov, F.sum(share * cov, axis=0, keepdims=True)), total)
             return 0.5 * F.reshape(F.sum(F.square(cov)), shape=(1,)), F.reshape(slope, shape=(-1,)), None
-        second = F.reshape(F.dot(F.square(centred), member), shape=(-1, 1))
+        second = F.sum(F.reshape(F.dot(F.square(centred), member), shape=shape), axis=0, keepdims=True)
         own = first / (count + (count < 0.5))
-        spread = pooled(F, second, n_strata) - total * F.square(mean) + total * FLOOR
-        ratio = (pooled(F, first * own, n_strata) - total * F.square(mean)) / spread
-        value = F.reshape(F.sum(ratio), shape=(1,)) / self.n_groups
+        level = total * F.square(mean)
+        spread = second - level + total * FLOOR
+        ratio = (F.sum(first * own, axis=0, keepdims=True) - level) / spread
         steep = -2.0 * ratio / spread
-        constant = 2.0 * (own - mean) / spread - steep * mean
-        return value, F.reshape(constant, shape=(-1,)), F.reshape(steep, shape=(-1,))
+        # (m_g - m) 2 / spread - (s - m) 2 eta^2 / spread
+        constant = F.broadcast_minus(F.broadcast_div(2.0 * own, spread), (2.0 / spread + steep) * mean)
+        steep = F.broadcast_add(steep, F.zeros_like(count))
+        return F.reshape(F.sum(ratio), shape=(1,)), F.reshape(constant, shape=(-1,)), F.reshape(steep, shape=(-1,))
 
     def _with_attributes(self, F: Any, centred: Any, member: Any, attribute: Any) -> tuple[Any, Any, Any, Any]:
         """Return the mean over attributes of squared correlations, and the parts of its derivative in each stratum."""

@@ -7,7 +7,7 @@ from typing import Any
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, one_of
 from mxfair.loss._kernel import KERNELS, check_flag, check_groups, check_length, kernel_matrix
-from mxfair.loss._scores import HistogramPenalty, ScorePenalty, pooled
+from mxfair.loss._scores import HistogramPenalty, ScorePenalty
 from mxfair.loss.penalty import Steered
 
 mx: Any = import_mxnet()
@@ -94,44 +94,40 @@ class HSICPenalty(HistogramPenalty):
 
     def _statistic(self, F: Any, table: Any, members: Any, kernels: Any, rows: Any = None) -> tuple[Any, Any]:
         # C = P - p q', v = tr(K_a C K C') for each stratum; K_a = 1 for groups
-        n_strata, knots = self._n_strata, self.knots
-        count = F.sum(table, axis=1, keepdims=True)
-        total = pooled(F, count, n_strata)
+        table = F.reshape(table, shape=(-4, -1, self._n_strata, 0))
+        count = F.sum(table, axis=2, keepdims=True)
+        total = F.sum(count, axis=0, keepdims=True)
         total = total + (total < 0.5)
-        share = count / total
-        joint = F.broadcast_div(table, total)
-        apart = joint - F.broadcast_mul(pooled(F, joint, n_strata), share)
-        pull = F.dot(apart, kernels)
+        share = F.broadcast_div(count, total)
+        apart = F.broadcast_minus(table, F.broadcast_mul(share, F.sum(table, axis=0, keepdims=True)))
+        apart = F.broadcast_div(apart, total)
+        pull = F.reshape_like(F.dot(F.reshape(apart, shape=(-1, self.knots)), kernels), apart)
         if rows is not None:
-            pull = F.reshape(F.dot(rows, F.reshape(pull, shape=(knots, -1))), shape=(-1, knots))
-        by_joint = 2.0 * (pull - pooled(F, F.broadcast_mul(pull, share), n_strata))
-        factor = F.broadcast_div(F.ones_like(total), total)
-        energy = F.sum(apart * pull, axis=1, keepdims=True)
-        if self.normalized:
-            scale = 1 / self._own(F, share, total, members, rows)
-            factor, energy = factor * scale, energy * scale
-        return F.reshape(F.sum(energy), shape=(1,)), F.broadcast_mul(by_joint, factor)
+            pull = F.reshape_like(F.dot(rows, F.reshape(pull, shape=(self.knots, -1))), apart)
+        mean = F.sum(F.broadcast_mul(pull, share), axis=0, keepdims=True)
+        energy = F.sum(F.sum(apart * pull, axis=0, keepdims=True), axis=2, keepdims=True)
+        unit = self._own(F, share, total, members, rows) if self.normalized else F.ones_like(total)
+        by_table = F.broadcast_div(2.0 * F.broadcast_minus(pull, mean), total * unit)
+        return F.reshape(F.sum(energy / unit), shape=(1,)), by_table
 
     def _own(self, F: Any, share: Any, total: Any, members: Any, rows: Any) -> Any:
-        """Return the root of the criterion of group, or attribute, with itself, for each row; 1 where it is 0."""
-        n_strata = self._n_strata
+        """Return the root of the criterion of group, or attribute, with itself in each stratum; 1 where it is 0."""
         if rows is None:
             # sum_gh (p_g 1(g = h) - p_g p_h)^2
             square = F.square(share)
-            sums = pooled(F, square, n_strata)
-            own = sums - 2 * pooled(F, square * share, n_strata) + F.square(sums)
+            sums = F.sum(square, axis=0, keepdims=True)
+            own = sums - 2 * F.sum(square * share, axis=0, keepdims=True) + F.square(sums)
         else:
             # tr(K_a A K_a A) with A = mean of f f' - p p'; rows of one stratum are n_strata apart
-            outer = F.broadcast_div(F.dot(members, members, transpose_a=True), total)
-            outer = outer - F.dot(share, share, transpose_b=True)
-            own = 0
+            n_strata, traces = self._n_strata, []
+            products = F.dot(members, members, transpose_a=True)
             for place in range(n_strata):
-                block = F.slice(outer, begin=(place, place), end=(None, None), step=(n_strata, n_strata))
-                half = F.dot(rows, block)
-                trace = F.reshape(F.sum(half * F.transpose(half)), shape=(1, 1))
-                chosen = [float(place == other) for other in range(n_strata)]
-                row = F.concat(*(trace * one for one in chosen), dim=0)
-                own = own + F.tile(row, reps=(self.knots, 1))
+                block = F.slice(products, begin=(place, place), end=(None, None), step=(n_strata, n_strata))
+                size = F.reshape(F.slice_axis(total, axis=1, begin=place, end=place + 1), shape=(1, 1))
+                own = F.reshape(F.slice_axis(share, axis=1, begin=place, end=place + 1), shape=(-1, 1))
+                half = F.dot(rows, F.broadcast_div(block, size) - F.dot(own, own, transpose_b=True))
+                traces.append(F.reshape(F.sum(half * F.transpose(half)), shape=(1, 1, 1)))
+            own = F.concat(*traces, dim=1)
         own = F.relu(own)
         return F.sqrt(own + (own < 1e-12))
 
@@ -199,22 +195,18 @@ class HGRPenalty(HistogramPenalty):
         self.normalized = check_flag(normalized, "normalized")
 
     def _statistic(self, F: Any, table: Any, members: Any) -> tuple[Any, Any]:
-        # chi2 = sum_gj P_gj^2 / (p_g q_j) - 1 = sum_gj n_gj r_gj / n - 1 with r_gj = n_gj n / (n_g n_j)
-        n_strata = self._n_strata
-        count = F.sum(table, axis=1, keepdims=True)
-        column = pooled(F, table, n_strata)
-        total = pooled(F, count, n_strata)
-        there = total > 0.5
-        total = total + (1 - there)
+        # chi2 = sum_gj P_gj^2 / (p_g q_j) - 1 = sum_gj n_gj r_gj - 1 with r_gj = n_gj / (n_g n_j); the n_g are fixed
+        table = F.reshape(table, shape=(-4, -1, self._n_strata, 0))
+        column = F.sum(table, axis=0, keepdims=True)
+        count = F.sum(table, axis=2, keepdims=True)
+        there = F.sum(column, axis=2) > 0.5
         column = column + (column < _TINY)
-        ratio = F.broadcast_mul(table / column, total / (count + (count < _TINY)))
-        inside = F.broadcast_div(table * ratio, total)
+        ratio = F.broadcast_div(F.broadcast_div(table, column), count + (count < _TINY))
+        inside = F.sum(table * ratio, axis=0, keepdims=True)
         ends = min(self.n_groups or self.knots, self.knots) - 1
         scale = 1 / ends if self.normalized else 1.0
-        value = scale * (F.sum(inside) - F.sum(there) / (self._n_rows // n_strata))
-        # The sum over rows is by the column's total, which a score moves too
-        lost = pooled(F, table * ratio, n_strata) / column
-        return F.reshape(value, shape=(1,)), scale * F.broadcast_div(2.0 * ratio - lost, total)
+        value = F.reshape(F.sum(inside) - F.sum(there), shape=(1,))
+        return scale * value, scale * F.broadcast_minus(2.0 * ratio, inside / column)
 
 
 class MutualInformationPenalty(ScorePenalty):
@@ -296,18 +288,19 @@ class MutualInformationPenalty(ScorePenalty):
 
     def _information(self, F: Any, table: Any) -> tuple[Any, Any]:
         """Return sum_gy P(g, y) ln(P(y | g) / P(y)) and its derivative, that logarithm over n."""
-        n_strata = self._n_strata
-        count = F.sum(table, axis=1, keepdims=True)
-        total = pooled(F, count, n_strata)
+        table = F.reshape(table, shape=(-4, -1, self._n_strata, 0))
+        count = F.sum(table, axis=2, keepdims=True)
+        total = F.sum(count, axis=0, keepdims=True)
         total = total + (total < 0.5)
         own = F.broadcast_div(table, count + (count < 0.5)) + _TINY
-        whole = F.broadcast_div(pooled(F, table, n_strata), total) + _TINY
-        slope = F.broadcast_div(F.log(own / whole), total)
+        whole = F.broadcast_div(F.sum(table, axis=0, keepdims=True), total) + _TINY
+        unit = total
         if self.normalized:
-            share = count / total
-            entropy = pooled(F, -share * F.log(share + (share < _TINY)), n_strata)
-            slope = F.broadcast_div(slope, entropy + (entropy < _TINY))
-        return F.reshape(F.sum(table * slope), shape=(1,)), slope
+            share = F.broadcast_div(count, total)
+            entropy = -F.sum(share * F.log(share + (share < _TINY)), axis=0, keepdims=True)
+            unit = total * (entropy + (entropy < _TINY))
+        slope = F.broadcast_div(F.log(F.broadcast_div(own, whole)), unit)
+        return F.reshape(F.sum(table * slope), shape=(1,)), F.reshape(slope, shape=(-3, 0))
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)

@@ -9,7 +9,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, positive_integer
 from mxfair.loss._kernel import check_groups
-from mxfair.loss._scores import HistogramPenalty, ScorePenalty, deviations, group_means, pooled, standard
+from mxfair.loss._scores import HistogramPenalty, ScorePenalty, deviations, group_means, standard
 from mxfair.loss.penalty import Steered
 
 mx: Any = import_mxnet()
@@ -201,16 +201,19 @@ class CramerVonMisesPenalty(HistogramPenalty):
             self._constant("middle", (np.eye(self.knots) + np.eye(self.knots, k=-1))[:, :-1] / 2)
 
     def _statistic(self, F: Any, table: Any, members: Any, below: Any, middle: Any) -> tuple[Any, Any]:
-        # v = 3 * 2 sum_g sum_j (F_gj - mean F_j)^2 w_j, with w the pooled mass around the step j
+        # v = 3 * 2 sum_g sum_j (F_gj - mean F_j)^2 w_j, with w the pooled mass around the step j; as the deviations add
+        # up to 0, the mean has no part in the derivative
         n_strata, steps = self._n_strata, self.knots - 1
         means, count, present = group_means(F, table, self.n_groups, n_strata)
         apart = F.dot(F.reshape(deviations(F, means, present), shape=(-1, self.knots)), below)
-        total = pooled(F, F.reshape(count * present, shape=(-1, 1)), n_strata)
+        apart = F.reshape(apart, shape=(-4, -1, n_strata, steps))
+        column = F.sum(F.reshape(table, shape=(-4, -1, n_strata, 0)), axis=0)
+        total = F.sum(column, axis=1, keepdims=True)
         total = total + (total < 0.5)
-        mass = F.broadcast_div(F.dot(pooled(F, table, n_strata), middle), total)
-        squares = 6.0 * F.square(apart)
-        value = F.reshape(F.sum(squares * mass), shape=(1,))
-        by_mean = F.reshape(F.dot(12.0 * apart * mass, below, transpose_b=True), shape=(self.n_groups, n_strata, -1))
-        by_mean = F.reshape(F.broadcast_div(deviations(F, by_mean, present), count), shape=(-1, self.knots))
-        by_mass = F.broadcast_div(pooled(F, F.reshape(squares, shape=(-1, steps)), n_strata), total)
-        return value, by_mean + F.dot(by_mass, middle, transpose_b=True)
+        mass = F.broadcast_div(F.dot(column, middle), total)
+        squares = F.sum(F.square(apart), axis=0)
+        by_mass = F.dot(F.broadcast_div(6.0 * squares, total), middle, transpose_b=True)
+        by_apart = F.reshape(F.broadcast_mul(apart, F.reshape(mass, shape=(1, n_strata, steps))), shape=(-1, steps))
+        by_mean = F.reshape_like(F.dot(12.0 * by_apart, below, transpose_b=True), means)
+        by_table = F.broadcast_add(F.broadcast_div(by_mean, count), F.expand_dims(by_mass, axis=0))
+        return 6.0 * F.reshape(F.sum(squares * mass), shape=(1,)), by_table
