@@ -85,7 +85,7 @@ def wasserstein(scores, codes, order=1, scale_free=True):
         edges = np.sort(z)
         below = np.array([[(z[codes == g] <= t).mean() for t in edges[:-1]] for g in groups])
         return (abs(below - below.mean(axis=0)) * np.diff(edges)).sum()
-    levels = 32
+    levels = 16
     quantiles = []
     for g in groups:
         own = np.sort(z[codes == g])
@@ -435,6 +435,49 @@ def test_all_ways_to_train_agree(kind, criterion, outputs):
         losses.append(train(net, loss, way, batches(n=64)))
     np.testing.assert_allclose(losses[1], losses[0], rtol=2e-4, atol=1e-5)
     np.testing.assert_allclose(losses[2], losses[0], rtol=2e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns"), [(CorrelationPenalty, 1), (CorrelationPenalty, 3), (HSICPenalty, 1), (HGRPenalty, 1)]
+)
+def test_all_ways_agree_with_attributes(kind, columns):
+    """With continuous attributes as the third item, one column or several, some not known."""
+    rng = np.random.default_rng(0)
+    options = {"n_attributes": columns} if columns > 1 else {}
+    data = []
+    for x, y, _ in batches(n=64):
+        third = rng.normal(size=(64, columns)) + x.asnumpy()[:, 1:2]
+        third[5, 0] = np.nan
+        data.append((x, y, mx.nd.array(third if columns > 1 else third[:, 0])))
+    losses = []
+    for way in WAYS:
+        mx.random.seed(0)
+        net = mx.gluon.nn.Dense(1, in_units=3)
+        net.initialize(mx.init.Xavier())
+        penalty = kind("equalized_odds", None, strength=0.5, **options)
+        losses.append(train(net, PenalizedLoss(mx.gluon.loss.SigmoidBinaryCrossEntropyLoss(), penalty), way, data))
+    assert np.isfinite(losses[0]).all()
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-4, atol=1e-5)
+    np.testing.assert_allclose(losses[2], losses[0], rtol=2e-4, atol=1e-5)
+
+
+def test_more_levels_approach_the_exact_distance():
+    """The squared distance of order 2 rises with the levels to the integral of squared quantile differences."""
+    rng = np.random.default_rng(0)
+    code = np.arange(90) % 3 > 0
+    pred = rng.normal(size=90) + code
+    low, high = np.sort(pred[~code]), np.sort(pred[code])  # 30 and 60: levels of 1 / 60 are exact
+    exact = ((np.repeat(low, 2) - high) ** 2).mean()
+    found = [
+        value(
+            WassersteinPenalty("demographic_parity", 2, order=2, levels=levels, scale_free=False, link="identity"),
+            *(pred, code, code),
+        )
+        for levels in (5, 15, 30, 60)
+    ]
+    assert found == sorted(found)
+    assert found[-1] == pytest.approx(exact, rel=1e-4)
+    assert found[1] > 0.9 * exact
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not MutualInformationPenalty])
