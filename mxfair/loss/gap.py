@@ -65,10 +65,10 @@ class SoftRates(Penalty):
         """
         member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
         if self._columns > 1:
-            prob = self._probabilities(F, F.BlockGrad(pred))
+            prob = self._probabilities(F, pred)
             sums = F.reshape(F.dot(member, prob, transpose_a=True), shape=(self.n_groups, -1))
         else:
-            prob = self._score(F, F.BlockGrad(pred))
+            prob = self._score(F, pred)
             by_group = (F.sum(member, axis=0), F.dot(prob, member))
             sums = F.concat(*(F.reshape(part, shape=(self.n_groups, -1)) for part in by_group), dim=1)
         sums = F.reshape(sums, shape=(-1,))
@@ -106,7 +106,7 @@ class SoftRates(Penalty):
 
     def _steered(self, F: Any, by_sums: Any, prob: Any, member: Any, label: Any, scale: Any) -> Any:
         """Return the slope by the outputs; `scale` is the strength, times what the sums are short of a whole batch."""
-        size = F.sum(F.ones_like(flat(F, label)), keepdims=True) * scale
+        size = F.cast(F.size_array(label), dtype="float32") * scale
         slope = F.dot(member, F.broadcast_mul(by_sums, size))
         slope = slope if self._columns > 1 else F.reshape(slope, shape=(-1,))
         return self._by_output(F, slope, prob)

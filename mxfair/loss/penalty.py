@@ -270,10 +270,10 @@ def steered_base(base: Any) -> Callable[..., tuple[Any, Any]] | None:
 
 
 def _binary_cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
-    # log(1 + exp(x)) - x y, written as Gluon does, and its derivative sigmoid(x) - y. (Where x is exactly 0, as behind
+    # log(1 + exp(x)) - x y and its derivative sigmoid(x) - y. (Where x is exactly 0, as behind
     # dead units, what Gluon records is -y: the derivatives of relu and abs are 0 there.)
     output, label = flat(F, pred), flat(F, label)
-    value = F.relu(output) - output * label + F.Activation(-F.abs(output), act_type="softrelu")
+    value = F.Activation(output, act_type="softrelu") - output * label
     return value, F.sigmoid(output) - label
 
 
