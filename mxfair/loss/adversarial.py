@@ -102,8 +102,9 @@ class AdversarialLoss(WrappedLoss, Scheduled):
     adversary sees a number.
 
     A gap remains where the adversary is too weak or too slow to find it, and a strength that is too large makes the
-    game swing instead of settling: compare gaps on validation data over a range of strengths. The adversary judges the
-    whole distribution of the output, and a gap of decisions is one consequence of it.
+    game swing instead of settling: compare gaps on validation data over a range of strengths, and let the learning
+    rate fall to almost 0 in the end (``mx.lr_scheduler.CosineScheduler``), or the last epoch is a random point of the
+    swing. The adversary judges the whole distribution of the output, and a gap of decisions is one consequence of it.
 
     A group that a batch lacks contributes 0, and a set of labels with one group only does; samples of unknown groups
     (other codes) count in the base loss only. Standardising the output keeps a net from winning by shrinking it.
@@ -161,8 +162,11 @@ class AdversarialLoss(WrappedLoss, Scheduled):
             # What the graph would not use is not registered.
             if self._n_labels > 1:
                 self.strata = self._constant("strata", strata)
-            if self._n_labels > 1 or n_groups is not None:
                 self.places = self._constant("places", places)
+            if self._n_labels > 1 or n_groups is not None:
+                counts = np.arange(kinds + 1)
+                part = (counts >= min(2, kinds)) / (np.maximum(counts, 1) * self._n_strata)
+                self.part = self._constant("part", part)
             self.adversary = _adversary(self.n_inputs, kinds, seed, ctx) if adversary is None else adversary
         _check_adversary(self.adversary)
 
@@ -221,10 +225,7 @@ class AdversarialLoss(WrappedLoss, Scheduled):
         list of NDArray or Symbol
         """
         loss, *states = base_outputs(self.base, pred, label, group)
-        score = self._score(F, pred)
-        # R(p) = (1 + strength) blocked(p) - strength p
-        back = F.broadcast_mul(score, F.reshape(params["strength"], shape=(1, 1)))
-        term = self._term(F, F.BlockGrad(score + back) - back, label, group, params)
+        term = self._term(F, self._score(F, pred), label, group, params, params["strength"])
         return [F.broadcast_add(loss, term), *states]
 
     def guess(self, pred: Any, label: Any) -> Any:
@@ -258,25 +259,30 @@ class AdversarialLoss(WrappedLoss, Scheduled):
             score = F.log(score / (1 - score))
         return score
 
-    def _standard(self, F: Any, values: Any) -> Any:
-        """Return columns in units of their standard deviation over the batch, from their mean; both are blocked."""
-        blocked = F.BlockGrad(values)
-        centre = F.mean(blocked, axis=0, keepdims=True)
-        spread = F.mean(F.square(F.broadcast_minus(blocked, centre)), axis=0, keepdims=True)
-        return F.broadcast_mul(F.broadcast_minus(values, centre), F.rsqrt(spread + ROUND))
+    def _standard(self, F: Any, values: Any, strength: Any = None) -> Any:
+        """Return columns in units of their standard deviation over the batch, from their mean; both are blocked.
 
-    def _inputs(self, F: Any, score: Any, label: Any, params: dict[str, Any]) -> Any:
+        With a strength the gradient is reversed: R(p) = blocked(p) - strength (p - blocked(p)).
+        """
+        blocked = F.BlockGrad(values)
+        apart = F.broadcast_minus(blocked, F.mean(blocked, axis=0, keepdims=True))
+        unit = F.rsqrt(F.mean(F.square(apart), axis=0, keepdims=True) + ROUND)
+        if strength is None:
+            return F.broadcast_mul(apart + (values - blocked), unit)
+        return F.broadcast_mul(apart - F.broadcast_mul(values - blocked, F.reshape(strength, shape=(1, 1))), unit)
+
+    def _inputs(self, F: Any, score: Any, label: Any, params: dict[str, Any], strength: Any = None) -> Any:
         """Return what the adversary sees, (batch_size, n_inputs)."""
-        seen = [self._standard(F, score)]
+        seen = [self._standard(F, score, strength)]
         if self._n_strata > 1:
             seen.append(F.dot(F.one_hot(F.reshape(label, shape=(-1,)), depth=self._n_labels), params["strata"]))
         if self._sees_number:
             seen.append(self._standard(F, F.reshape(label, shape=(-1, 1))))
         return F.concat(*seen, dim=1) if len(seen) > 1 else seen[0]
 
-    def _term(self, F: Any, score: Any, label: Any, group: Any, params: dict[str, Any]) -> Any:
-        """Return the adversary's loss, shape (1,)."""
-        output = self.adversary(self._inputs(F, score, label, params))
+    def _term(self, F: Any, score: Any, label: Any, group: Any, params: dict[str, Any], strength: Any = None) -> Any:
+        """Return the adversary's loss, shape (1,); with a strength, its gradient by the score reversed."""
+        output = self.adversary(self._inputs(F, score, label, params, strength))
         label, group = F.reshape(label, shape=(-1,)), F.reshape(group, shape=(-1,))
         if self.n_groups is None:
             missed = F.reshape(F.square(output - self._standard(F, F.reshape(group, shape=(-1, 1)))), shape=(-1,))
@@ -286,24 +292,26 @@ class AdversarialLoss(WrappedLoss, Scheduled):
         else:
             cell = group if self._n_labels == 1 else group * self._n_labels + label
         member = F.one_hot(cell, depth=(self.n_groups or 1) * self._n_labels)
-        target = F.dot(member, self._shares(F, F.sum(member, axis=0), params))
+        target = self._target(F, member, params)
         if self.n_groups is None:
-            return F.sum(F.reshape(target, shape=(-1,)) * missed, axis=0, keepdims=True)
-        return -F.reshape(F.sum(F.log_softmax(output, axis=-1) * target, keepdims=True), shape=(1,))
+            return F.sum(F.reshape(target, shape=(-1,)) * missed)
+        return 0 - F.sum(F.log_softmax(output, axis=-1) * target)
 
-    def _shares(self, F: Any, counts: Any, params: dict[str, Any]) -> Any:
-        """Return the weight of one sample of each cell in each group's column, (n_cells, n_groups); a sum of 1."""
-        kinds = self.n_groups or 1
-        counts = F.reshape(counts, shape=(kinds, self._n_labels))
-        sizes = counts if self._n_labels == 1 else F.dot(counts, params["strata"])
-        present = sizes > 0
-        number = F.sum(present, axis=0, keepdims=True)
-        # With one group there is nothing to tell apart.
-        each = (number >= min(2, kinds)) / (F.maximum(number, 1.0) * self._n_strata)
-        share = F.broadcast_mul(present / F.maximum(sizes, 1.0), each)
+    def _target(self, F: Any, member: Any, params: dict[str, Any]) -> Any:
+        """Return the weight of each sample in the column of its group, (batch_size, n_groups); their sum is 1."""
+        sizes = F.sum(member, axis=0, keepdims=True)
         if self._n_labels > 1:
-            share = F.dot(share, params["strata"], transpose_b=True)
-        return F.broadcast_mul(params["places"], F.reshape(share, shape=(-1, 1)))
+            sizes = F.dot(F.reshape(sizes, shape=(-1, self._n_labels)), params["strata"])
+            number = F.sum(sizes > 0, axis=0, keepdims=True)
+        else:
+            number = F.sum(sizes > 0, axis=1, keepdims=True)
+        # 1 / (S G_s n_sg); with one group there is nothing to tell apart.
+        each = F.reshape(F.take(params["part"], number), shape=(1, -1))
+        share = F.broadcast_mul((sizes > 0) / F.maximum(sizes, 1.0), each)
+        if self._n_labels == 1:
+            return F.broadcast_mul(member, share)
+        share = F.reshape(F.dot(share, params["strata"], transpose_b=True), shape=(-1, 1))
+        return F.dot(member, F.broadcast_mul(params["places"], share))
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
