@@ -23,6 +23,10 @@ __all__ = ["ProxyReport", "ProxySuppressor", "proxy_report"]
 _MEASURES = ("cramers_v", "mutual_information", "auc", "balanced_accuracy")
 
 
+#: What a report shows of itself; `columns` holds more.
+_SHOWN = ("kind", "auc", "auc_floor", "cramers_v", "cramers_v_floor", "p_value")
+
+
 class ProxyReport:
     """What `proxy_report` found: a table of columns, and what all of them together reveal.
 
@@ -77,7 +81,8 @@ class ProxyReport:
         whole = ""
         if self.overall:
             whole = f"\nall columns: auc {self.overall['auc']:.3f} (chance up to {self.overall['auc_floor']:.3f})"
-        return f"ProxyReport({head})\n{self.columns.round(3).to_string()}{whole}"
+        shown = [name for name in _SHOWN if name in self.columns]
+        return f"ProxyReport({head})\n{self.columns[shown].round(3).to_string()}{whole}"
 
 
 def proxy_report(
