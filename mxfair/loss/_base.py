@@ -146,6 +146,11 @@ def check_base(base: Any) -> Any:
             f"'base' must be a Gluon loss of (pred, label), or a GroupLoss; got {base!r}. Give, for instance, "
             "gluon.loss.SigmoidBinaryCrossEntropyLoss()."
         )
+    if hasattr(base, "_make_step"):
+        raise InputTypeError(
+            f"'base' must be a loss whose gradient is that of its value; got a {type(base).__name__}. Make it the "
+            "outermost loss."
+        )
     return base
 
 

@@ -25,11 +25,6 @@ def check_group_base(base: Any) -> Any:
             "'base' must take the group as its third item; got a WeightedLoss, which takes the cell. Draw batches "
             "with FairDataLoader instead, or use the loss inside it."
         )
-    if hasattr(base, "_make_step"):
-        raise InputTypeError(
-            f"'base' must be a loss whose gradient is that of its value; got a {type(base).__name__}. Make it the "
-            "outermost loss."
-        )
     return base
 
 

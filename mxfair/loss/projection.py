@@ -43,8 +43,8 @@ class ProjectedAdversarialLoss(AdversarialLoss):
     Notes
     -----
     `mxfair.training.fit` trains it as it is; a loop of your own calls a `ProjectionStep`. It must be the outermost
-    loss. A step makes two backward passes, and takes about twice as long as one of `AdversarialLoss`. With a strength of 0 the projection alone does not drive the information
-    out: it keeps more of it from coming in.
+    loss. A step makes two backward passes, and takes about twice as long as one of `AdversarialLoss`. With a strength
+    of 0 the projection alone does not drive the information out: it keeps more of it from coming in.
 
     References
     ----------

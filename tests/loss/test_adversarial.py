@@ -342,8 +342,9 @@ def test_the_projected_loss_is_no_value_to_differentiate(make_net):
     batch = batches(count=1)[0]
     with autograd.record(), pytest.raises(InputError, match="ProjectionStep"):
         loss(net(batch[0]), *batch[1:])
-    with pytest.raises(InputTypeError, match="outermost"):
-        GroupDROLoss(loss, 2)
+    for wrap in (lambda: GroupDROLoss(loss, 2), lambda: PenalizedLoss(loss, GapPenalty("demographic_parity", 2))):
+        with pytest.raises(InputTypeError, match="outermost"):
+            wrap()
     plain = AdversarialLoss(BCE(), 2, adversary=loss.adversary)
     value = loss(net(batch[0]), *batch[1:]).asnumpy()
     np.testing.assert_allclose(value, plain(net(batch[0]), *batch[1:]).asnumpy(), rtol=1e-5)
