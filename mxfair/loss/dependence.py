@@ -24,8 +24,8 @@ class HSICPenalty(HistogramPenalty):
     .. math:: \mathrm{HSIC} = \frac{1}{n^2} \mathrm{tr}(K H L H)
 
     in each stratum, with the kernel K of scores and L of groups, 1 where they are the same, or of attributes. Divided
-    by the root of the same criterion of L with itself it compares with a squared correlation. Unlike the discrepancy
-    of `MMDPenalty` it weighs groups by their sizes.
+    by the root of the same criterion of L with itself it is about half a squared correlation or less. Unlike the
+    discrepancy of `MMDPenalty` it weighs groups by their sizes.
 
     Parameters
     ----------

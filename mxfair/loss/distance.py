@@ -24,7 +24,8 @@ class WassersteinPenalty(ScorePenalty):
         W_2^2: \sum_s 2 \sum_g \int_0^1 (Q_{gs} - \bar Q_s)^2 du
 
     with the unweighted mean of the distribution or quantile functions of the groups that a stratum has: with two groups
-    their distance, or its square.
+    their distance, or its square. It has no bound, and pulls harder than the other penalties: a strength of .3 does
+    what 1 to 3 do there.
 
     Parameters
     ----------
