@@ -407,7 +407,7 @@ def test_a_loss_with_parameters_in_the_trainer_is_a_graph(make_net, values_of):
         loss.initialize()
         params = {**net.collect_params(), **loss.collect_params()}
         trainer = gluon.Trainer(params, "adam", {"learning_rate": 0.05})
-        step, reason = make_step(net, loss, trainer, table(), hybridize=hybridize)
+        step, _ = make_step(net, loss, trainer, table(), hybridize=hybridize)
         assert type(step) is (GraphStep if hybridize else PlainStep)
         for _ in range(STEPS):
             step(table(), 20)

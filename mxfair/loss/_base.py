@@ -139,6 +139,11 @@ def flat(F: Any, values: Any) -> Any:
     return F.reshape(values, shape=(-1,))
 
 
+def blocked(F: Any, values: Any) -> Any:
+    """Return outputs without a gradient; nothing is recorded of a `SplitGraph`'s."""
+    return values if F is mx.sym and values.name in FLAT else F.BlockGrad(values)
+
+
 def check_base(base: Any) -> Any:
     """Return a base loss of (pred, label) or (pred, label, group)."""
     if not isinstance(base, mx.gluon.HybridBlock):

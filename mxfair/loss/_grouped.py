@@ -9,7 +9,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
 from mxfair.loss._base import LINKS, GroupLoss, base_outputs, check_base, flat, group_count, link_of
-from mxfair.loss.penalty import steered_base
+from mxfair.loss._steered import steered_base
 from mxfair.loss.weighted import WeightedLoss
 
 mx: Any = import_mxnet()

@@ -8,8 +8,10 @@ import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, InputTypeError, positive_integer
+from mxfair.loss._base import flat
+from mxfair.loss._steered import Steered
 from mxfair.loss._strata import label_strata
-from mxfair.loss.penalty import Penalty, Steered, flat
+from mxfair.loss.penalty import Penalty
 
 mx: Any = import_mxnet()
 
@@ -84,7 +86,6 @@ class ScorePenalty(Penalty):
     def _read(self, F: Any, pred: Any, label: Any, group: Any, strata: Any) -> tuple[Any, Any, Any, Any]:
         """Return predictions, and flat: scores, cells, and which samples count."""
         cell = self._cell(F, label, group, strata)
-        pred = F.BlockGrad(pred)
         if self._columns == 1:
             prob = scores = self._score(F, pred)
         else:

@@ -7,7 +7,7 @@ from typing import Any
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, positive_integer
 from mxfair.loss._scores import FLOOR, ScorePenalty
-from mxfair.loss.penalty import Steered
+from mxfair.loss._steered import Steered
 
 mx: Any = import_mxnet()
 

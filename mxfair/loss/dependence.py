@@ -8,7 +8,7 @@ from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, one_of
 from mxfair.loss._kernel import KERNELS, check_flag, check_groups, check_length, kernel_matrix
 from mxfair.loss._scores import HistogramPenalty, ScorePenalty
-from mxfair.loss.penalty import Steered
+from mxfair.loss._steered import Steered
 
 mx: Any = import_mxnet()
 
@@ -275,7 +275,6 @@ class MutualInformationPenalty(ScorePenalty):
         Steered
         """
         cell = self._cell(F, label, group, strata)
-        pred = F.BlockGrad(pred)
         prob = self._score(F, pred) if self._columns == 1 else self._probabilities(F, pred)
         member = F.one_hot(cell, depth=self._n_cells)
         both = F.stack(1 - prob, prob, axis=1) if self._columns == 1 else prob

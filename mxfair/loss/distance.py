@@ -10,7 +10,7 @@ from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, positive_integer
 from mxfair.loss._kernel import check_groups
 from mxfair.loss._scores import HistogramPenalty, ScorePenalty, deviations, group_means, standard
-from mxfair.loss.penalty import Steered
+from mxfair.loss._steered import Steered
 
 mx: Any = import_mxnet()
 

@@ -8,7 +8,7 @@ from mxfair._compat import import_mxnet
 from mxfair._validation import one_of
 from mxfair.loss._kernel import KERNELS, check_flag, check_groups, check_length, kernel_matrix
 from mxfair.loss._scores import HistogramPenalty, deviations, group_means, standard, unstandard
-from mxfair.loss.penalty import Steered
+from mxfair.loss._steered import Steered
 
 mx: Any = import_mxnet()
 

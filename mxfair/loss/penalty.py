@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
-from mxfair.loss._base import LINKS, GroupLoss, Stateful, base_outputs, check_base, flat, group_count, link_of
+from mxfair.loss._base import LINKS, GroupLoss, Stateful, base_outputs, blocked, check_base, flat, group_count, link_of
+from mxfair.loss._steered import steer, steered_base
 from mxfair.loss.weighted import WeightedLoss
 
 mx: Any = import_mxnet()
 
 __all__ = ["PenalizedLoss", "Penalty"]
-
-
-class Sloped(NamedTuple):
-    """A penalty whose gradient is given and not traced: small operators cost little forward, and much backward.
-
-    `value` is the penalty, shape (1,); `slope` is batch_size times its derivative by each entry of `score`, of the same
-    shape: (batch_size,), or (batch_size, columns). Both are computed from blocked inputs, the gradient goes through
-    `score`.
-    """
-
-    value: Any
-    slope: Any
-    score: Any
-    states: tuple[Any, ...] = ()
-    columns: int = 1
-
-
-class Steered(NamedTuple):
-    """A penalty whose gradient by the net's outputs is given and not traced; faster than a `Sloped`.
-
-    `value` is the penalty, shape (1,); `slope` is batch_size times its derivative by each output, shape (batch_size,)
-    for one output per sample, else (batch_size, n_classes). Both are computed from blocked outputs, and hold the
-    strength already, which `penalty` gets as a parameter: a factor of a small array is cheaper than one of a batch.
-    """
-
-    value: Any
-    slope: Any
-    states: tuple[Any, ...] = ()
 
 
 class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
@@ -79,7 +51,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         with self.name_scope():
             self._hold_strength(strength)
 
-    #: Whether `penalty` returns a `Steered`.
+    #: Whether `penalty` gives its own derivative, as a `Steered`.
     steered = False
 
     def __call__(self, pred: Any, label: Any, group: Any) -> Any:
@@ -101,7 +73,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         return self._call(pred, label, group)
 
     def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Any:
-        """Return the penalty without its strength, shape (1,); a list of it and the new states; or a `Sloped`.
+        """Return the penalty without its strength, shape (1,); or a list of it and the new states.
 
         Parameters
         ----------
@@ -136,15 +108,9 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         NDArray, Symbol or list of these
         """
         if self.steered:
-            value, slope, states = self.penalty(F, pred, label, group, strength=strength, **params)
+            value, slope, states = self.penalty(F, blocked(F, pred), label, group, strength=strength, **params)
             return [value, slope, *states]
         out = self.penalty(F, pred, label, group, **params)
-        if isinstance(out, Sloped):
-            term = F.BlockGrad(F.broadcast_mul(out.slope, strength)) * out.score
-            if out.columns > 1:
-                term = F.sum(term, axis=1)
-            # The value of the penalty, the gradient of slope * score.
-            return [term - F.BlockGrad(F.broadcast_minus(term, out.value * strength)), *out.states]
         value, *states = out if isinstance(out, (list, tuple)) else [out]
         return [F.broadcast_add(F.zeros_like(flat(F, label)), value * strength), *states]
 
@@ -240,54 +206,6 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
                 f"'label' must hold the numbers of the classes, 0 to {self.n_classes - 1}; got "
                 f"{', '.join(f'{v:g}' for v in np.unique(values)[:5])}. Encode the labels, or give n_classes=."
             )
-
-
-def steer(F: Any, value: Any, slope: Any, pred: Any, columns: int) -> Any:
-    """Return the value, (1,) or (batch_size,), once per sample; its gradient by the outputs is the slope."""
-    term = F.BlockGrad(slope) * (flat(F, pred) if columns == 1 else pred)
-    if columns > 1:
-        term = F.sum(term, axis=1)
-    return term - F.BlockGrad(F.broadcast_minus(term, value))
-
-
-def steered_base(base: Any) -> Callable[..., tuple[Any, Any]] | None:
-    """Return the losses of Gluon in common use as functions to their value and slope; None for any other loss.
-
-    Their own backward costs more than all of a penalty does.
-    """
-    gluon = mx.gluon.loss
-    if base._forward_hooks or base._forward_pre_hooks or getattr(base, "_batch_axis", 0):
-        return None
-    if type(base) is gluon.L2Loss and base._weight == 1:
-        return _squared_error
-    if getattr(base, "_weight", 0) is not None:
-        return None
-    if type(base) is gluon.SigmoidBinaryCrossEntropyLoss and not base._from_sigmoid:
-        return _binary_cross_entropy
-    if type(base) is gluon.SoftmaxCrossEntropyLoss and base._sparse_label and base._axis in (-1, 1):
-        return None if base._from_logits else _cross_entropy
-    return None
-
-
-def _binary_cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
-    # log(1 + exp(x)) - x y and its derivative sigmoid(x) - y. (Where x is exactly 0, as behind
-    # dead units, what Gluon records is -y: the derivatives of relu and abs are 0 there.)
-    output, label = flat(F, pred), flat(F, label)
-    value = F.Activation(output, act_type="softrelu") - output * label
-    return value, F.sigmoid(output) - label
-
-
-def _cross_entropy(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
-    # -log softmax(x)_y and its derivative softmax(x) - 1_y
-    label, log = flat(F, label), F.log_softmax(pred, axis=-1)
-    hit = F.broadcast_equal(F.reshape(label, shape=(-1, 1)), F.contrib.arange_like(pred, axis=1).reshape((1, -1)))
-    return -F.sum(log * hit, axis=1), F.exp(log) - hit
-
-
-def _squared_error(F: Any, pred: Any, label: Any) -> tuple[Any, Any]:
-    # (x - y)^2 / 2 and its derivative x - y
-    apart = flat(F, pred) - flat(F, label)
-    return 0.5 * F.square(apart), apart
 
 
 class PenalizedLoss(GroupLoss):

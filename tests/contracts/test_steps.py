@@ -98,12 +98,6 @@ CASES = {
         lambda: p.DisparateImpactRemover(sensitive=[SENSITIVE]), block="x, group", sensitive=True
     ),
     "FairRepresentation": Case(
-        lambda: p.FairRepresentation(3, epochs=1, sensitive=[SENSITIVE], seed=0),
-        sensitive=True,
-        block="others",
-        trainable=True,
-    ),
-    "FairRepresentation": Case(
         lambda: p.FairRepresentation(4, sensitive=[SENSITIVE], epochs=2, seed=0), sensitive=True
     ),
     "KNNImputer": Case(lambda: p.KNNImputer(add_indicator=True), nan="filled", block=None),

@@ -11,8 +11,8 @@ from mxfair._validation import InputError, InputTypeError
 from mxfair.criterion import ALL_CRITERIA, CRITERIA
 from mxfair.data import DataLoader
 from mxfair.loss import GapConstraint, GapPenalty, PenalizedLoss
+from mxfair.loss._steered import steered_base
 from mxfair.loss.gap import NORMS
-from mxfair.loss.penalty import steered_base
 
 mx = pytest.importorskip("mxnet")
 nd, gluon, autograd = mx.nd, mx.gluon, mx.autograd
@@ -224,9 +224,7 @@ def test_memory_sees_through_the_noise_of_small_batches():
 
 def test_states_move_in_training_mode_only():
     """Measuring a loss does not change it."""
-    loss = PenalizedLoss(
-        gluon.loss.SigmoidBinaryCrossEntropyLoss(), GapConstraint("demographic_parity", 2, bound=0.01)
-    )
+    loss = PenalizedLoss(gluon.loss.SigmoidBinaryCrossEntropyLoss(), GapConstraint("demographic_parity", 2, bound=0.01))
     items = arrays(*batch())
     loss(*items)
     assert not any(state.data().asnumpy().any() for state in loss._states())
