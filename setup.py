@@ -27,8 +27,8 @@ setup(
         "mxnet>=1.9.1,<2",  # the engine
         "numpy>=1.21,<2",  # mxnet 1.9.1 was built for NumPy 1
         "pandas>=1.4,<3",  # data frames in and out; pandas 3 needs NumPy 2
-        "scikit-learn>=1.1",  # Bunch, AUC, the diabetes data, estimator base classes
-        "scipy<2",  # mxnet reads scipy.sparse.csr, which SciPy 2 removes
+        "scikit-learn>=1.2",  # Bunch, AUC, the diabetes data, preprocessing, estimator base classes
+        "scipy>=1.10,<2",  # exact tests of tables; mxnet reads scipy.sparse.csr, which SciPy 2 removes
         "matplotlib>=3.5",  # plots in the report
         "jinja2>=3.0",  # the HTML report
         "rich>=12",  # tables and progress bars in the terminal and in Jupyter

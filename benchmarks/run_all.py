@@ -22,6 +22,9 @@ NAMES = (
     "auc",
     "coverage",
     "preprocessing",
+    "penalties",
+    "strengths",
+    "tradeoff",
 )
 
 
