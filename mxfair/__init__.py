@@ -8,8 +8,9 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.Rate`, `mxfair.Criterion`: what is compared between groups
 - `mxfair.datasets`: real data with their known harms
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
-- `mxfair.loss`: losses that look at a batch's third item
+- `mxfair.loss`: losses that know the group: penalties, bounds, adversaries, worst groups
 - `mxfair.metric`: figures by group, gaps, intervals, tests
+- `mxfair.preprocessing`: steps between a data frame and a net
 - `mxfair.regularizer`: penalties of weights, with exact zeros
 - `mxfair.training`: the Trainer loop with callbacks
 - `mxfair.report`: who gets which rates, and what changed
