@@ -73,22 +73,22 @@ LOSSES: dict[str, Callable[[Any], Any]] = {
 OTHERS = ("GroupDROLoss", "BoundedGroupLoss", "FocalGroupLoss", "AdversarialLoss", "L2", "L1")
 
 
-def mlp() -> Any:
+def mlp(units: int) -> Any:
     """Return the net, the same weights each time."""
     nn = mx.gluon.nn
     net = nn.HybridSequential()
-    net.add(nn.Dense(64, activation="relu", in_units=FEATURES), nn.Dense(64, activation="relu", in_units=64))
-    net.add(nn.Dense(1, in_units=64))
+    net.add(nn.Dense(units, activation="relu", in_units=FEATURES))
+    net.add(nn.Dense(units, activation="relu", in_units=units), nn.Dense(1, in_units=units))
     mx.random.seed(0)
     net.initialize(mx.init.Xavier())
     return net
 
 
-def steps(make: Callable[[Any], Any], batch: list[Any]) -> dict[str, Callable[[], Any]]:
+def steps(make: Callable[[Any], Any], batch: list[Any], units: int) -> dict[str, Callable[[], Any]]:
     """Return a step of fit and a step of a hand-written loop."""
     made: dict[str, Callable[[], Any]] = {}
     for way in ("fit", "loop"):
-        net = mlp()
+        net = mlp(units)
         loss = make(net)
         grouped = isinstance(loss, GroupLoss)
         items = tuple(batch if grouped else batch[:2])
@@ -106,13 +106,11 @@ def steps(make: Callable[[Any], Any], batch: list[Any]) -> dict[str, Callable[[]
     return made
 
 
-def main() -> None:
-    """Measure in turns and print JSON."""
-    options = arguments(turns="30")
-    turns, count = (2, 5) if options.quick else (int(options.turns), 40)
-    rng = np.random.default_rng(0)
-    batch = [mx.nd.array(rng.normal(size=(BATCH, FEATURES)))] + [mx.nd.array(rng.integers(0, 2, BATCH)) for _ in "yz"]
-    work = {name: steps(make, batch) for name, make in LOSSES.items()}
+def measured(
+    losses: dict[str, Callable[[Any], Any]], batch: list[Any], units: int, turns: int, count: int
+) -> dict[str, Any]:
+    """Return the seconds of each step, and their ratios to those of the base loss alone."""
+    work = {name: steps(make, batch, units) for name, make in losses.items()}
     seconds: dict[str, dict[str, list[float]]] = {name: {"fit": [], "loop": []} for name in work}
     for turn in range(turns + 1):
         for name, ways in work.items():
@@ -125,9 +123,8 @@ def main() -> None:
                 if turn:  # the first one warms up
                     seconds[name][way].append((time.perf_counter() - begin) / count)
     plain = seconds["base loss alone"]
-    results = {}
-    for name, ways in seconds.items():
-        results[name] = {
+    return {
+        name: {
             way: {
                 "seconds a step": times(values),
                 "ratio to the base loss alone": round(min(values) / min(plain[way]), 4),
@@ -135,6 +132,19 @@ def main() -> None:
             }
             for way, values in ways.items()
         }
+        for name, ways in seconds.items()
+    }
+
+
+def main() -> None:
+    """Measure in turns and print JSON."""
+    options = arguments(turns="30")
+    turns, count = (2, 5) if options.quick else (int(options.turns), 40)
+    rng = np.random.default_rng(0)
+    batch = [mx.nd.array(rng.normal(size=(BATCH, FEATURES)))] + [mx.nd.array(rng.integers(0, 2, BATCH)) for _ in "yz"]
+    results = measured(LOSSES, batch, 64, turns, count)
+    some = {name: LOSSES[name] for name in ("base loss alone", "GapPenalty, equalized odds", "MMDPenalty")}
+    larger = measured(some, batch, 256, turns, count)
     bars = [
         bar(f"{name}, in fit: step with / without", result["fit"]["ratio to the base loss alone"], "<=", 1.25)
         for name, result in results.items()
@@ -143,7 +153,7 @@ def main() -> None:
     show(
         "penalties",
         data=f"random, batches of {BATCH} x {FEATURES}, two groups, two classes",
-        results=results,
+        results={"64-64": results, "256-256": larger},
         bars=bars,
         quick=options.quick,
         turns=turns,

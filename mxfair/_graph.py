@@ -81,6 +81,11 @@ class Traced:
         return {node["op"] for node in json.loads(self.text)["nodes"]} - {"null"}
 
 
+def as_float(batch: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a batch with its labels and codes as float32."""
+    return (batch[0], *(item if item.dtype is np.float32 else item.astype("float32") for item in batch[1:]))
+
+
 def _flat_float(item: Any) -> Any:
     """Return labels or codes as a vector of float32."""
     item = item if item.dtype is np.float32 else item.astype("float32")
@@ -100,12 +105,12 @@ class WholeGraph:
 
     def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
         if self._grouped:
-            batch = (batch[0], *(item if item.dtype is np.float32 else item.astype("float32") for item in batch[1:]))
+            batch = as_float(batch)
         with mx.autograd.record():
             output = self._traced(batch)
         head = self._heads.get(batch_size)
         if head is None:  # what backward() would make anew in each step; 0 for the states
-            head = self._heads[batch_size] = mx.nd.arange(len(output)) < batch_size
+            head = self._heads[batch_size] = mx.nd.arange(len(output), ctx=output.context) < batch_size
         mx.autograd.backward([output], [head])
         if not self._traced._states:
             return output

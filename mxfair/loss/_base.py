@@ -53,9 +53,7 @@ class Stateful:
         label, group = as_float(label), as_float(group)
         if not isinstance(pred, mx.nd.NDArray):
             return self._compose(mx.sym, self._outputs(pred, label, group), pred)[0]
-        if pred.context != self._placed:
-            self._check(pred, label, group)
-            self._place(pred.context)
+        self._begin(pred, label, group)
         value, states = self._compose(mx.nd, self._outputs(pred, label, group), pred)
         if states and mx.autograd.is_training():
             self._observe(states)
@@ -65,17 +63,37 @@ class Stateful:
         """Return the value and the new states from what `_outputs` returned."""
         return outputs[0], outputs[1:]
 
-    def _place(self, ctx: Any) -> None:
-        """Bring the own parameters, constants and states, to the device of the predictions."""
+    def _begin(self, pred: Any, label: Any, group: Any) -> None:
+        """At the first batch on a device: check it, and bring the own parameters, constants and states, there."""
+        ctx = pred.context
+        if ctx == self._placed:
+            return
+        blocks = self._stateful()
+        for block in blocks:
+            # One that saw no batch yet moves: copies that no batch updates would be saved, and averaged, with the rest.
+            for parameter in block._reg_params.values():
+                others = [] if block._placed is None else parameter.list_ctx()
+                if parameter.list_ctx() != [ctx] and ctx not in others:
+                    parameter.reset_ctx([*others, ctx])
+        self._check(pred, label, group)
+        for block in blocks:
+            block._placed = ctx
+
+    def _start_anew(self) -> None:
+        """Let the next batch count as the first: another net, other data, another device."""
+        for block in self._stateful():
+            block._placed = None
+
+    def _stateful(self) -> list[Stateful]:
+        """Return the block and its descendants of this kind."""
+        found: list[Stateful] = []
         pending: list[Any] = [self]
         while pending:
             block = pending.pop()
             if isinstance(block, Stateful):
-                for parameter in block._reg_params.values():
-                    if ctx not in parameter.list_ctx():
-                        parameter.reset_ctx([*parameter.list_ctx(), ctx])
-                block._placed = ctx
+                found.append(block)
             pending.extend(block._children.values())
+        return found
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         """Check the first batch, before anything is trained: shapes, classes, groups."""

@@ -10,7 +10,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
-from mxfair.loss._base import base_outputs, flat, group_count
+from mxfair.loss._base import as_float, base_outputs, flat, group_count
 from mxfair.loss._grouped import WrappedLoss, check_codes, given_link
 
 mx: Any = import_mxnet()
@@ -280,9 +280,8 @@ class LogitPairingLoss(WrappedLoss, Scheduled):
         NDArray or Symbol
         """
         if group is not None and isinstance(pred, (list, tuple)) and isinstance(pred[0], mx.nd.NDArray):
-            if pred[0].context != self._placed:
-                self._check(pred[0], label, group)
-                self._place(pred[0].context)
+            label, group = as_float(label), as_float(group)
+            self._begin(pred[0], label, group)
             value, *states = self._outputs(pred, label, group)
             if states and mx.autograd.is_training():
                 self._observe(states)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mxfair import _step
 from mxfair._compat import import_mxnet
+from mxfair._graph import as_float
 from mxfair._validation import InputError, InputTypeError
 from mxfair.loss._base import base_outputs
 from mxfair.loss.adversarial import AdversarialLoss, trained_parameters
@@ -257,7 +258,7 @@ class _ProjectionGraphStep(_step.GraphStep):
     def __call__(self, batch: tuple[Any, ...], batch_size: int) -> Any:
         traced, grad = self._graph.parts[0], self._flat._grad
         with mx.autograd.record():
-            output = traced(batch)
+            output = traced(as_float(batch))
         if batch_size not in self._heads:
             self._heads[batch_size] = _heads(output, batch_size)
         first, second = self._heads[batch_size]

@@ -208,6 +208,8 @@ class _Loop:
         hooks_ran = first or self._per_batch  # and may have frozen a layer, or loaded states
         retrace = first and len(self.hooks) > 1
         if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
+            if self._step is None and hasattr(self._loss, "_start_anew"):
+                self._loss._start_anew()  # it may have been used with another net, other data or on another device
             with mx.autograd.pause(train_mode=False):
                 shape = self._loss(state.net(data), *inputs[1:]).shape
             if shape != (data.shape[0],):
