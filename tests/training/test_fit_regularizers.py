@@ -7,6 +7,7 @@ import logging
 import mxnet as mx
 import numpy as np
 import pytest
+from _stop import StopAfter, StoppedError
 from mxnet import autograd, gluon
 
 from mxfair import _step
@@ -26,23 +27,6 @@ from mxfair.training import (
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
 both = pytest.mark.parametrize("hybridize", [True, False])
 RATE = 0.05
-
-
-class StoppedError(Exception):
-    """What ends a run in the middle."""
-
-
-class StopAfter(Callback):
-    """Raise after a number of batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_batch_end(self, state):
-        """Count down."""
-        self.left -= 1
-        if self.left == 0:
-            raise StoppedError
 
 
 class Record(Callback):

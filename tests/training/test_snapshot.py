@@ -14,6 +14,7 @@ import time
 import mxnet as mx
 import numpy as np
 import pytest
+from _stop import StopAfter, StoppedError
 from mxnet import gluon
 
 from mxfair._validation import InputError
@@ -31,23 +32,6 @@ from mxfair.training import Callback, Checkpoint, EarlyStopping, EvaluateGaps, S
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
 EPOCHS, BATCH = 3, 16
-
-
-class StoppedError(Exception):
-    """What ends a run in the middle."""
-
-
-class StopAfter(Callback):
-    """Raise after a number of batches."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_batch_end(self, state):
-        """Count down."""
-        self.left -= 1
-        if self.left == 0:
-            raise StoppedError
 
 
 def nets(extra=()):
