@@ -90,6 +90,8 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     def _set_fitted(self, fitted: dict[str, Any]) -> None:
         """Take what `_fitted` returned."""
         for name, value in fitted.items():
+            if name.startswith("_") or not name.endswith("_"):
+                raise ValueError(f"{name!r} is nothing that is fitted")
             setattr(self, name, value)
 
     def _take_layout(self, pooled: Any) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,6 +17,21 @@ from mxfair._validation import InputError, InputTypeError
 _SCHEMA = "mxfair.step/1"
 #: The classes that a file may name; `Step` adds each subclass that is defined inside mxfair.
 STEPS: dict[str, type] = {}
+#: What reading a damaged or made-up archive ends in, beside errors of ours.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    SyntaxError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,  # encrypted, nested too deeply, compressed in an unknown way
+    MemoryError,
+    OverflowError,
+)
 
 
 def encode(value: Any, arrays: list[np.ndarray]) -> Any:
@@ -52,7 +69,10 @@ def decode(value: Any, arrays: list[np.ndarray]) -> Any:
     if not isinstance(value, dict):
         return value
     if "~scalar" in value:
-        return np.dtype(value["~scalar"]).type(value["value"])
+        kind = np.dtype(value["~scalar"])
+        if kind.kind not in "biufU":
+            raise TypeError(f"a scalar of {kind}")
+        return kind.type(value["value"])
     if "~array" in value:
         return arrays[value["~array"]]
     if "~objects" in value:
@@ -101,17 +121,26 @@ def write(step: Any, path: str | os.PathLike[str]) -> None:
         np.savez(file, **named)
 
 
+def _contents(stream: BinaryIO) -> tuple[Any, list[np.ndarray]]:
+    """Return the JSON and the arrays of an archive."""
+    try:
+        with np.load(stream, allow_pickle=False) as file:
+            arrays = [file[str(place)] for place in range(len(file.files) - 1)]
+            return json.loads(str(file["json"])), arrays
+    except OSError as error:  # a place outside the file, say
+        raise ValueError(error) from error
+
+
 def read(path: str | os.PathLike[str]) -> Any:
     """Return the step that a file holds."""
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            state = json.loads(str(file["json"]))
-            arrays = [file[str(place)] for place in range(len(file.files) - 1)]
+        with Path(path).open("rb") as stream:  # an error of the file system stays one
+            state, arrays = _contents(stream)
         schema = state["schema"]
         step = restore(state["step"], arrays) if schema == _SCHEMA else None
     except InputError:
         raise
-    except (zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, EOFError) as error:
+    except _DAMAGE as error:
         what = f"{type(error).__name__}: {error}"
         raise InputError(
             f"'path' must be a file written by save(); got '{path}' ({what}). Fit and save again."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -151,3 +153,46 @@ def test_a_data_set_goes_through_a_stored_encoder(tmp_path):
     back = load_step(tmp_path / "encoder.npz")
     assert back.transform(test.data).tobytes() == encoder.transform(test.data).tobytes()
     assert back.to_dict() == encoder.to_dict()
+
+
+@pytest.mark.parametrize(
+    "change", ["no such compression", "a place outside", "nested too deeply", "a header without end", "no room"]
+)
+def test_whatever_is_damaged_is_an_input_error(stored, change):
+    """No error of the archive's reader comes through, only one that says what to do."""
+    raw = bytearray(stored.read_bytes())
+    if change == "no such compression":
+        raw[raw.rfind(b"PK\x01\x02") + 10] = 77
+    elif change == "a place outside":
+        raw[raw.rfind(b"PK\x05\x06") + 16 : raw.rfind(b"PK\x05\x06") + 20] = b"\xff\xff\xff\x00"
+    if change in ("no such compression", "a place outside"):
+        stored.write_bytes(raw)
+    elif change == "nested too deeply":
+        with stored.open("wb") as file:
+            np.savez(file, json=np.array("[" * 100_000 + "]" * 100_000))
+    else:
+        text = {"a header without end": "(" * 3000, "no room": "{'descr': '<f8', 'fortran_order': False, "}[change]
+        text += "'shape': (10000000000000000,), }" if change == "no room" else ""
+        with zipfile.ZipFile(stored, "w") as archive:
+            archive.writestr("json.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode())
+    with pytest.raises(InputError, match="Fit and save again"):
+        load_step(stored)
+
+
+@pytest.mark.parametrize("name", ["transform", "__dict__", "_formula"])
+def test_a_file_sets_only_what_is_fitted(stored, name):
+    """A file cannot put something in the place of a method."""
+
+    def change(state):
+        state["step"]["fitted"]["~items"].append([name, 1])
+        return state
+
+    rewritten(stored, change)
+    with pytest.raises(InputError, match="nothing that is fitted"):
+        load_step(stored)
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path):
+    """What the file system says is not taken for damage."""
+    with pytest.raises(FileNotFoundError):
+        load_step(tmp_path / "none.npz")
