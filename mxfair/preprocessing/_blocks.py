@@ -53,7 +53,7 @@ class StepBlock(mx.gluon.HybridBlock):  # type: ignore[misc]
         self._formula, self._n_features, self._grouped, self._type = formula, n_features, grouped, "float32"
         self._last = len(next(iter(constants.values()))) - 1 if constants else 0
         for name, value in constants.items():
-            fixed = _Fixed(self.params.prefix + name, mx.nd.array(np.asarray(value), dtype="float32"))
+            fixed = _Fixed(self.params.prefix + name, mx.nd.array(_single(name, value), dtype="float32"))
             self.params.update({fixed.name: fixed})
             setattr(self, name, fixed)
         self.initialize()
@@ -84,6 +84,18 @@ class StepBlock(mx.gluon.HybridBlock):  # type: ignore[misc]
             rows = F.where(known, codes, F.ones_like(codes) * self._last)
             constants = {name: F.take(value, rows, axis=0, mode="clip") for name, value in constants.items()}
         return F.cast(self._formula(F, F.cast(x, dtype="float32"), **constants), dtype=self._type)
+
+
+def _single(name: str, value: Any) -> np.ndarray:
+    """Return a constant in single precision; what is too large for it is an error, not an infinite number."""
+    with np.errstate(over="ignore"):
+        single = np.asarray(value).astype(np.float32)
+    if np.isinf(single).any():
+        raise InputError(
+            f"What was fitted must be within single precision, in which blocks compute; '{name}' is not. The values of "
+            "a column are too large, too small or too close together: rescale it before this step, or use transform."
+        )
+    return single
 
 
 def _array(values: Any) -> Any:

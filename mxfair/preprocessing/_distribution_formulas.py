@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from mxfair.preprocessing._matrix import two_parts
+
 #: scikit-learn's: shares nearer to 0 or 1 than this count as 0 or 1, and normal quantiles are cut there.
 BOUND = 1e-7
 
@@ -27,10 +29,10 @@ def centred_power(
         lost = ~(np.isfinite(start) & (one + start > 0))  # beyond double precision: centred afterwards
     start = np.where(lost, 1 - one, start)
     inner = np.where(lost, 0.0, mean)
-    high = start.astype(np.float32)
+    high, rest = two_parts(start)
     constants = {
         "start": high,
-        "rest": start - high,
+        "rest": rest,
         "spread": 1 / (one + start),
         "power": safe,
         "factor": np.where(flat, 0.0, (1 + safe * inner) / (safe * scale)),
@@ -68,10 +70,10 @@ def ramps(quantiles: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray
     # a step counts half at its value, nothing at the lowest value, all of it at the highest
     lowest, highest = start == quantiles[:, :1], start == quantiles[:, -1:]
     at = np.where(lowest, 0.0, np.where(highest, 1.0, 0.5))
-    high = start.astype(np.float32)
+    high, rest = two_parts(start)
     constants = {
         "start": high,
-        "rest": start - high,
+        "rest": rest,
         "factor": np.where(step, 0.0, 1 / np.where(step, 1.0, width)),
         "ramp": np.where(step, 0.0, rise),
         "at": np.where(step, rise * at, 0.0),

@@ -91,6 +91,14 @@ def _check_finite(array: np.ndarray, name: str, missing: bool) -> None:
         raise InputError(f"'{name}' must be finite; got {array[row, column]} at row {row}, column {column}. {cure}.")
 
 
+def two_parts(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers in single precision and what that leaves out: blocks take off one after the other."""
+    exact = np.asarray(values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        high = exact.astype(np.float32)
+    return high, exact - high
+
+
 def in_row_blocks(array: np.ndarray, work: Any, *, size: int = 0) -> np.ndarray:
     """Return what `work(rows, out)` writes for each block of `size` rows; by default they fit into the cache."""
     n_samples, n_features = array.shape

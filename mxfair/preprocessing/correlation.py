@@ -10,7 +10,7 @@ import numpy as np
 from mxfair._validation import InputError, InputTypeError, same_length, to_numpy
 from mxfair.preprocessing._base import SensitiveStep
 from mxfair.preprocessing._design import Design, columns_of
-from mxfair.preprocessing._matrix import feature_names, is_frame, numeric_matrix
+from mxfair.preprocessing._matrix import feature_names, is_frame, numeric_matrix, two_parts
 
 __all__ = ["CorrelationRemover"]
 
@@ -235,7 +235,8 @@ class CorrelationRemover(SensitiveStep):
             is_level += [not number] * len(values)
             mean += [column["mean"] if number else 0.0] * len(values)
         kept = [i for i in range(self.n_features_in_) if i not in self.places_]
-        rows = {"place": sources, "level": level, "is_level": is_level, "mean": mean, "kept": kept}
+        high, rest = two_parts(mean)
+        rows = {"place": sources, "level": level, "is_level": is_level, "mean": high, "rest": rest, "kept": kept}
         constants = {name: np.array(row, dtype=np.float64)[None] for name, row in rows.items()}
         return _apart, {**constants, "effect": (self._strength() * self.beta_)[None]}
 
@@ -277,10 +278,11 @@ def _minus(F: Any, x: Any, effect: Any) -> Any:
 
 
 def _apart(F: Any, x: Any, **c: Any) -> Any:
-    """X' = X - S B of a whole row, with the sensitive columns inside it."""
-    s = F.take(x, c["place"].reshape((-1,)), axis=1)
-    indicator = F.broadcast_equal(s, c["level"])
-    centred = F.broadcast_sub(s, c["mean"])
+    """X' = X - S B of a whole row, with the sensitive columns inside it; nothing is taken out for NaN."""
+    given = F.take(x, c["place"].reshape((-1,)), axis=1)
+    indicator = F.broadcast_equal(given, c["level"])
+    centred = F.broadcast_sub(F.broadcast_sub(given, c["mean"]), c["rest"])
     s = F.broadcast_mul(indicator, c["is_level"]) + F.broadcast_mul(centred, 1 - c["is_level"])
+    s = F.where(given == given, s, F.zeros_like(s))
     rest = F.take(x, c["kept"].reshape((-1,)), axis=1)
     return rest - F.dot(s, c["effect"].reshape((-3, -2)))

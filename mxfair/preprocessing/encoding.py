@@ -101,10 +101,22 @@ class _CategoryStep(Step):
         for column, own in enumerate(self.categories_):
             values = [np.nan if level is None else float(level) for level in own]
             levels[column, : len(values)] = values
+            self._check_distinct(column, np.array(values))
         missing = np.isnan(levels) & (np.arange(levels.shape[1]) < np.array([[len(c)] for c in self.categories_]))
         formula = functools.partial(encoded_block, n_out=table.shape[2])
         constants = {"levels": levels, "missing": missing.astype(np.float64), "table": table, "offset": offset}
         return formula, {name: value[None] for name, value in constants.items()}
+
+    def _check_distinct(self, column: int, values: np.ndarray) -> None:
+        """Refuse levels that are one number in single precision: the block could not tell them apart."""
+        with np.errstate(over="ignore"):
+            same = np.flatnonzero(np.diff(values.astype(np.float32)) == 0)  # in ascending order
+        if len(same):
+            a, b = self.categories_[column][same[0] : same[0] + 2]
+            raise InputTypeError(
+                f"The levels of '{self._names_in()[column]}' must differ in single precision to have a block; got {a} "
+                f"and {b}. Apply OrdinalEncoder before training, and give its codes to the block of a OneHotEncoder."
+            )
 
 
 class OrdinalEncoder(_CategoryStep):

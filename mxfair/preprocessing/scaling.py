@@ -11,7 +11,7 @@ from sklearn import preprocessing as _sklearn
 
 from mxfair._validation import InputError, one_of
 from mxfair.preprocessing._columns import _ColumnStep, _IncrementalStep, by_column, input_errors
-from mxfair.preprocessing._matrix import in_row_blocks
+from mxfair.preprocessing._matrix import in_row_blocks, two_parts
 
 __all__ = ["MaxAbsScaler", "MinMaxScaler", "Normalizer", "RobustScaler", "StandardScaler"]
 
@@ -292,8 +292,8 @@ def _shift_and_scale(
     shift: np.ndarray, factor: np.ndarray, offset: float = 0.0, clip: tuple[float, float] | None = None
 ) -> _Formula:
     """Return (x - shift) * factor + offset; the shift in two parts, since single precision cuts its digits."""
-    high = np.asarray(shift, dtype=np.float64).astype(np.float32)
-    constants = {"shift": high, "rest": shift - high, "factor": factor}
+    high, rest = two_parts(shift)
+    constants = {"shift": high, "rest": rest, "factor": factor}
     formula = functools.partial(_shifted_and_scaled, offset=float(offset), clip=clip)
     return formula, {name: np.asarray(value)[None] for name, value in constants.items()}
 
@@ -308,6 +308,9 @@ def _shifted_and_scaled(
 
 def _normalized(F: Any, x: Any, *, norm: str) -> Any:
     least = 10 * float(np.finfo(np.float64).eps)
+    # a row of large numbers is divided by its largest first, so that squares are finite: the result is the same
+    largest = F.BlockGrad(F.max(F.abs(x), axis=1, keepdims=True))
+    x = F.broadcast_div(x, F.maximum(largest, F.ones_like(largest)))
     if norm == "l2":  # the root is taken of what is not 0: its gradient there is infinite
         squares = F.sum(x * x, axis=1, keepdims=True)
         norms = F.sqrt(F.where(squares < least**2, F.ones_like(squares), squares))

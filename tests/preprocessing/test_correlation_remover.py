@@ -214,3 +214,23 @@ def test_quiet_where_all_is_known():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         CorrelationRemover().fit(features, groups=sex).transform(features, groups=sex)
+
+
+@pytest.mark.parametrize("continuous", [[], [0]])
+def test_the_block_leaves_rows_of_missing_attributes_as_transform_does(continuous):
+    """Nothing is taken out of a row whose attribute is NaN; the block gave NaN."""
+    X = np.array([[0.0, 1.0], [0.0, 3.0], [1.0, 5.0], [1.0, 7.0]])
+    step = CorrelationRemover([0], continuous=continuous).fit(X)
+    rows = np.array([[np.nan, 1.0], [1.0, 6.0]])
+    with pytest.warns(UserWarning, match="nothing is taken out"):
+        expected = step.transform(rows)
+    np.testing.assert_allclose(step.as_block()(rows).asnumpy(), expected, rtol=1e-6)
+
+
+def test_the_block_centres_large_numbers_exactly():
+    """The mean of times of birth has digits that single precision lacks; those are taken off too."""
+    rng = np.random.default_rng(0)
+    time = 1.6e9 + np.round(rng.normal(0, 1000, 500) / 128) * 128  # exact in single precision
+    X = np.column_stack([time, rng.normal(0, 1, 500) + (time - 1.6e9) / 500])
+    step = CorrelationRemover([0], continuous=[0]).fit(X)
+    np.testing.assert_allclose(step.as_block()(X).asnumpy(), step.transform(X), atol=1e-5)

@@ -143,3 +143,12 @@ def test_identifiers_and_dates_are_refused():
         OneHotEncoder(max_levels=20).fit(pd.DataFrame({"id": map(str, range(30))}))
     with pytest.raises(InputError, match="got dates"):
         OrdinalEncoder().fit(pd.DataFrame({"day": pd.to_datetime(["2020-01-01"])}))
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder, OrdinalEncoder])
+def test_levels_that_are_one_in_single_precision_have_no_block(encoder):
+    """A block of long codes took two levels for one."""
+    step = encoder().fit([[16777215], [16777216], [16777217]])
+    with pytest.raises(InputTypeError, match="got 16777216 and 16777217"):
+        step.as_block()
+    assert encoder().fit([[16777215], [16777216]]).as_block()([[16777216.0]]).shape[0] == 1

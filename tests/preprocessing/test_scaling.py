@@ -291,3 +291,42 @@ def test_a_block_follows_its_net_to_half_precision():
     out = net(mx.nd.array(np.eye(3) * 1000, dtype="float16"))
     assert out.dtype == np.float16
     np.testing.assert_allclose(out.asnumpy(), peer.StandardScaler().fit_transform(np.eye(3) * 1000), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("StandardScaler", [1e39, 3e39]),
+        ("StandardScaler", [0.0, 1e-39]),
+        ("MinMaxScaler", [-1e39, 1e39]),
+        ("QuantileTransformer", [0.0, 1e-300, 1.0]),
+    ],
+)
+def test_a_block_beyond_single_precision_is_refused(name, column):
+    """Constants that would be infinite are an error; the block gave NaN where transform gave numbers."""
+    options = {"n_quantiles": 3} if name == "QuantileTransformer" else {}
+    X = np.array(column)[:, None]
+    step = getattr(ours, name)(**options).fit(X)
+    assert np.isfinite(step.transform(X)).all()
+    with pytest.raises(InputError, match="single precision"):
+        step.as_block()
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "max"])
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e20, 1e30])
+def test_norms_of_large_rows_are_finite_in_a_block(norm, size):
+    """The square of 1e20 is not in single precision, its norm is; the gradient stays right."""
+    import mxnet as mx
+
+    step = ours.Normalizer(norm)
+    X = np.array([[3.0, 4.0, -1.0], [0.0, 0.0, 2.0]]) * size
+    block, x = step.as_block(), mx.nd.array(X)
+    x.attach_grad()
+    with mx.autograd.record():
+        out = block(x)[:, 0]
+    out.backward()
+    np.testing.assert_allclose(block(x).asnumpy(), step.transform(X), rtol=1e-6)
+    if norm == "l2":
+        a, b, c = X[0] / size
+        expected = np.array([b * b + c * c, -a * b, -a * c]) / 26**1.5
+        np.testing.assert_allclose(x.grad.asnumpy()[0] * size, expected, rtol=1e-5)
