@@ -8,7 +8,7 @@ import numpy as np
 
 from mxfair._validation import InputError, labels_vector
 
-__all__ = ["by_remainder", "classes_of", "places_in"]
+__all__ = ["by_remainder", "by_running_total", "classes_of", "places_in"]
 
 #: Whole numbers within this range are looked up in a table.
 _MAX_TABLE = 65_536
@@ -77,3 +77,12 @@ def by_remainder(shares: np.ndarray, total: int) -> np.ndarray:
     order = np.argsort(-(shares - whole), kind="stable")
     whole[order[: max(short, 0)]] += 1
     return whole
+
+
+def by_running_total(shares: np.ndarray) -> np.ndarray:
+    """Return each share rounded up or down so that no running total is off by more than a half.
+
+    With many small shares the largest remainders may all lie in one label or group, whose total is then far off.
+    """
+    totals = np.rint(np.round(np.cumsum(shares), 9))
+    return np.diff(totals, prepend=0.0).astype(np.int64)

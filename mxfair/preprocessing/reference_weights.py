@@ -11,10 +11,13 @@ import numpy as np
 from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, generator, plural, positive_integer
 from mxfair.preprocessing._label_cells import evenly
-from mxfair.preprocessing._labels import by_remainder
+from mxfair.preprocessing._labels import by_remainder, by_running_total
 from mxfair.preprocessing._reference import Shares, is_columns, read_columns, read_single
 
 __all__ = ["ReferenceWeights", "resample_to", "reweight_to"]
+
+#: So many orders of rounding are tried for several margins.
+_ORDERS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +171,8 @@ def resample_to(
     -------
     ndarray of int64, shape (n,)
         Row numbers in ascending order, for ``X[rows]``; shuffle in the loader. In a group every row occurs as often as
-        any other, or once more. Shares are as near as whole numbers go.
+        any other, or once more. Shares of one attribute are as near as whole numbers go; with several margins each
+        crossing of them has its number of rows rounded up or down, such that the margins come near.
 
     Raises
     ------
@@ -187,13 +191,28 @@ def resample_to(
     """
     found = reweight_to(groups, reference, max_weight=max_weight)
     rng = generator(seed)
-    cells, _, counts = _crossed(_margins(groups, reference))
+    margins = _margins(groups, reference)
+    cells, codes, counts = _crossed(margins)
     size = len(cells) if n is None else positive_integer(n, "n")
     mass = np.bincount(cells, found.weights)
-    wanted = by_remainder(mass / mass.sum() * size, size)
+    wanted = _whole(mass / mass.sum() * size, size, codes, margins, rng)
     members = np.split(np.argsort(cells, kind="stable"), np.cumsum(counts)[:-1])
     drawn = [evenly(members[cell], wanted[cell], rng) for cell in np.flatnonzero(wanted)]
     return np.sort(np.concatenate(drawn))
+
+
+def _whole(
+    shares: np.ndarray, size: int, codes: np.ndarray, margins: list[Shares], rng: np.random.Generator
+) -> np.ndarray:
+    """Return the rows of each cell; with several margins, of some random orders of rounding the best for them."""
+    if len(margins) == 1:
+        return by_remainder(shares, size)
+    found = []
+    for _ in range(_ORDERS):
+        order, whole = rng.permutation(len(shares)), np.empty(len(shares), dtype=np.int64)
+        whole[order] = by_running_total(shares[order])
+        found.append((_deviation(whole, codes, np.ones(len(whole)), margins), whole))
+    return min(found, key=lambda one: one[0])[1]
 
 
 def _margins(groups: Any, reference: Any) -> list[Shares]:

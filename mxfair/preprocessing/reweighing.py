@@ -12,7 +12,7 @@ from mxfair._validation import InputError, generator, numbers, one_of, plural, s
 from mxfair.groups import Groups
 from mxfair.preprocessing import _state
 from mxfair.preprocessing._base import Step, known_codes
-from mxfair.preprocessing._labels import by_remainder, classes_of, places_in
+from mxfair.preprocessing._labels import by_running_total, classes_of, places_in
 
 __all__ = ["Reweighing"]
 
@@ -203,7 +203,8 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         order = np.lexsort((nearness, self._distance(cells, scores), cells) if method == "preferential" else
                            (nearness, cells))  # fmt: skip
         counts = np.bincount(cells, minlength=len(table))
-        sizes = by_remainder(table * counts / max((table * counts).sum(), 1) * len(cells), len(cells))
+        mass = table * counts
+        sizes = by_running_total(mass / mass.sum() * len(cells))  # label by label: each label keeps its share
         # each row floor(size / count) times, and the first rows of the cell's order once more
         whole, more = np.divmod(sizes, np.maximum(counts, 1))
         rank = np.arange(len(cells)) - np.repeat(np.cumsum(counts) - counts, counts)

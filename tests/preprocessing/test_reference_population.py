@@ -381,3 +381,15 @@ def test_groups_are_taken_as_they_are():
     assert list(compare_with_reference(groups, reference)) == ["age"]
     weight = reweight_to(groups, reference).weights
     assert np.bincount(groups.codes, weight) / 300 == pytest.approx([0.25, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("n", [None, 400])
+def test_margins_hold_where_every_crossing_is_small(n):
+    """With one row in each of 1,000 crossings all are rounded, and no group of a margin is favoured."""
+    data = pd.DataFrame({"sex": np.repeat(["f", "m"], 500), "place": np.tile(np.arange(500), 2)})
+    reference = {"sex": {"f": 0.75, "m": 0.25}, "place": dict.fromkeys(range(500), 1 / 500)}
+    rows = resample_to(data, reference, n=n, seed=0)
+    assert len(rows) == (n or 1000)
+    assert (data["sex"].iloc[rows] == "f").mean() == pytest.approx(0.75, abs=0.01)
+    places = data["place"].iloc[rows].value_counts().reindex(range(500), fill_value=0)
+    assert np.abs(places - len(rows) / 500).max() < 2

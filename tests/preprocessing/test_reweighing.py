@@ -213,3 +213,16 @@ def test_no_warning_where_all_is_known():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Reweighing().fit(y, z).weights(y, z)
+
+
+def test_labels_keep_their_share_in_many_small_groups():
+    """With a hundred groups of three all cells are rounded; the label that comes first is not favoured."""
+    z = np.repeat(np.arange(100), 3)
+    y = np.tile([0, 0, 1, 0, 1, 1], 50)
+    rows = Reweighing().fit(y, z).resample(y, z, seed=0)
+    assert len(rows) == 300
+    assert abs(y[rows].mean() - 0.5) < 0.01
+    wanted = Reweighing().fit(y, z).weights(y, z)
+    for label in (0, 1):
+        chosen, target = (np.bincount(z, (y == label) * w) for w in (np.bincount(rows, minlength=300), wanted))
+        assert np.abs(chosen - target).max() < 1
