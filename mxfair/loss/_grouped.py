@@ -66,8 +66,18 @@ def check_codes(group: Any, n_samples: int, n_groups: int) -> None:
         )
 
 
-def check_classes(label: Any, n_classes: int) -> None:
+def check_label_size(label: Any, n_samples: int) -> None:
+    """Check that a batch has one label for each sample."""
+    if label.size != n_samples:
+        raise InputError(
+            f"'label' must hold one label per sample ({n_samples}); got shape {label.shape}. Give the numbers of the "
+            "classes, not their indicators."
+        )
+
+
+def check_classes(label: Any, n_samples: int, n_classes: int) -> None:
     """Check that the labels of a batch are the numbers of classes."""
+    check_label_size(label, n_samples)
     values = np.unique(label.asnumpy())
     if (values != np.round(values)).any() or not 0 <= values.min() <= values.max() < n_classes:
         raise InputError(
@@ -114,6 +124,9 @@ class CellLoss(WrappedLoss):
     Samples of unknown groups keep the weight 1 of the base loss.
     """
 
+    #: Whether the first batch had one output per sample.
+    _one_output = False
+
     def __init__(self, base: Any, n_groups: Any, *, over: str, n_classes: int, **kwargs: Any) -> None:
         super().__init__(base, **kwargs)
         self.n_groups = group_count(n_groups)
@@ -145,7 +158,7 @@ class CellLoss(WrappedLoss):
     def steered(self) -> bool:
         """Whether a base loss of one output gives its own derivative; the graph of a step is then a shorter one."""
         several = isinstance(self.base, mx.gluon.loss.SoftmaxCrossEntropyLoss)
-        return not several and steered_base(self.base) is not None
+        return self._one_output and not several and steered_base(self.base) is not None
 
     def _steered_outputs(self, F: Any, pred: Any, label: Any, group: Any) -> list[Any]:
         """Return the loss per sample, batch_size times its mean's derivative by the flat outputs, and the states."""
@@ -181,6 +194,7 @@ class CellLoss(WrappedLoss):
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)
+        self._one_output = pred.size == pred.shape[0]
         check_codes(group, pred.shape[0], self.n_groups)
         if self.over == "cells":
-            check_classes(label, self.n_classes)
+            check_classes(label, pred.shape[0], self.n_classes)

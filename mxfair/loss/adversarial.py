@@ -10,7 +10,7 @@ from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, generator, one_of, positive_integer
 from mxfair.loss._base import base_outputs, group_count
-from mxfair.loss._grouped import WrappedLoss, check_classes, check_codes, given_link
+from mxfair.loss._grouped import WrappedLoss, check_classes, check_codes, check_label_size, given_link
 from mxfair.loss._strata import label_strata
 
 mx: Any = import_mxnet()
@@ -322,7 +322,9 @@ class AdversarialLoss(WrappedLoss, Scheduled):
                 "n_classes=, or the net as many outputs."
             )
         if self._n_labels > 1:
-            check_classes(label, self.n_classes)
+            check_classes(label, n, self.n_classes)
+        if self._sees_number:
+            check_label_size(label, n)
         if self.n_groups is not None:
             check_codes(group, n, self.n_groups)
         elif group.size != n or not np.isfinite(group.asnumpy()).all():

@@ -16,6 +16,9 @@ mx: Any = import_mxnet()
 
 __all__ = ["CramerVonMisesPenalty", "WassersteinPenalty"]
 
+#: Of FLOOR: a variance of scores below this part of it is rounding.
+ALIKE = 1e-6
+
 
 class WassersteinPenalty(ScorePenalty):
     r"""The Wasserstein distance between the scores of each group and the groups' mean.
@@ -105,6 +108,9 @@ class WassersteinPenalty(ScorePenalty):
         prob, scores, cell, known = self._read(F, pred, label, group, strata)
         scale = self._scale(F, label, strength)
         z, spread, count = standard(F, scores, known)
+        # Scores that are all alike are at the minimum, where 0 is one of several derivatives, and those by rank are some
+        # thousand, the spread being next to nothing.
+        scale = scale * (F.dot(z, z) > ALIKE * count)
         order = F.argsort(z, axis=0)
         member = F.one_hot(F.take(cell, order), depth=self._n_cells)
         ranked = F.take(z, order)

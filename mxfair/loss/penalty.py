@@ -182,6 +182,11 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
                 f"'pred' must have {self.n_classes if several else 1} outputs per sample with link={self.link!r}; got "
                 f"{outputs}. {cure}."
             )
+        if label.size != n:
+            raise InputError(
+                f"'label' must hold one label per sample ({n}); got shape {label.shape}. Give the numbers of the "
+                "classes, not their indicators."
+            )
         if self.n_groups is not None:
             codes = group.asnumpy().ravel()
             if len(codes) != n:

@@ -382,6 +382,17 @@ def test_poor_batches_have_finite_gradients(case, criterion):
 
 
 @pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("criterion", STRATA)
+def test_scores_that_are_all_alike_are_left_alone(kind, criterion):
+    """A net whose last layer starts at 0 is at parity: no gradient, whatever the unit of the scores."""
+    penalty, pred = kind(criterion, 2, link="sigmoid"), mx.nd.full(12, 0.3)
+    pred.attach_grad()
+    with mx.autograd.record():
+        penalty(pred, mx.nd.array(np.arange(12) // 3 % 2), mx.nd.array(np.arange(12) % 2)).mean().backward()
+    np.testing.assert_allclose(pred.grad.asnumpy(), 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
 def test_an_absent_group_changes_nothing(kind):
     """A third group that the batch lacks leaves values and gradients as they are, but for normalizers."""
     pred, label, code = sample()

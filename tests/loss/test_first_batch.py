@@ -156,3 +156,20 @@ def test_a_loss_that_is_used_again_checks_its_first_batch_again():
                 fit(net, loader, loss, trainer, 1, progress=False)
         else:
             fit(net, loader, loss, trainer, 1, progress=False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda base: PenalizedLoss(base, MMDPenalty("demographic_parity", 2)),
+        lambda base: PenalizedLoss(base, GapPenalty("equalized_odds", 2)),
+        lambda base: GroupDROLoss(base, 2, over="cells"),
+        lambda base: AdversarialLoss(base, 2, criterion="equalized_odds"),
+    ],
+)
+def test_labels_as_indicators_are_refused(make):
+    """Two columns of indicators would count as twice as many samples: the penalty's gradient would be twice as long."""
+    loss = make(gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False))
+    pred, label, group = mx.nd.ones((4, 2)), mx.nd.array([[1, 0], [0, 1]] * 2), mx.nd.array([0, 0, 1, 1])
+    with pytest.raises(InputError, match=r"one label per sample \(4\); got shape \(4, 2\)"):
+        loss(pred, label, group)

@@ -44,6 +44,20 @@ def test_three_ways_agree(make_net, values_of, name, softmax):
     np.testing.assert_allclose(found[2], found[0], rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("base", [BCE, gluon.loss.L2Loss])
+@pytest.mark.parametrize("name", ["dro", "bounded"])
+def test_three_ways_agree_on_several_outputs(make_net, values_of, name, base):
+    """Several labels of a sample, or targets: its loss is their mean, in one graph too."""
+    found = []
+    for way in WAYS:
+        net, loss = make_net(3), MAKERS[name](base())
+        items = [(data, mx.nd.stack(label, 1 - label, label, axis=1), group) for data, label, group in batches()]
+        values = train(net, loss, way, items)
+        found.append(np.concatenate([values, values_of(net), *(s.data().asnumpy() for s in loss._states())]))
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(found[2], found[0], rtol=2e-5, atol=1e-6)
+
+
 def test_q_follow_the_published_rule():
     """After three batches q is what algorithm 1 gives, and the mean loss is the sum of q times the groups' losses."""
     loss, q = GroupDROLoss(L1(), 3, step=0.7), np.full(3, 1 / 3)
