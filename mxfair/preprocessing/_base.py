@@ -17,6 +17,10 @@ from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 __all__ = ["Step", "load_step"]
 
 
+#: What `Groups` joins the names of crossed attributes with.
+_CROSSED = " x "
+
+
 class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of the steps: a scikit-learn transformer that is a Gluon transform too, and is stored without pickles.
 
@@ -248,6 +252,17 @@ def _width(X: Any) -> int:
     if len(shape) != 2:
         raise InputError(f"'X' must have shape (n_samples, n_features); got {shape}. Use X.reshape(-1, 1).")
     return int(shape[1])
+
+
+def check_attributes(given: str, fitted: str) -> None:
+    """Refuse attributes in another order than fitted: "0 & 1" would be another group.
+
+    Both are names of `Groups`, several attributes joined; other names are no error, an array has none.
+    """
+    if given != fitted and sorted(given.split(_CROSSED)) == sorted(fitted.split(_CROSSED)):
+        raise InputError(
+            f"The sensitive attributes must be in the order {fitted}, as fitted; got {given}. Give them in that order."
+        )
 
 
 def known_codes(groups: Any, names: Sequence[str]) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from mxfair import _encoding
 from mxfair._validation import InputError, numbers, plural, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import known_codes
+from mxfair.preprocessing._base import _CROSSED, check_attributes, known_codes
 
 #: Whole numbers with more different values than this are numbers, others are categories.
 _MAX_LEVELS = 20
@@ -51,6 +51,7 @@ class Design:
                 f"The sensitive attributes must be {len(self.columns)} columns, as fitted; got {len(given)}. Give the "
                 "same ones."
             )
+        check_attributes(_CROSSED.join(map(str, given)), _CROSSED.join(column["name"] for column in self.columns))
         same_length(**{str(key): column for key, column in given.items()})
         n = len(next(iter(given.values())))
         matrix = np.zeros((n, sum(map(_width, self.columns))))

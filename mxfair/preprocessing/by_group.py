@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from mxfair._validation import InputTypeError, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import SensitiveStep, _width, known_codes
+from mxfair.preprocessing._base import SensitiveStep, _width, check_attributes, known_codes
 from mxfair.preprocessing._columns import _ColumnStep
 from mxfair.preprocessing._imputer import _Imputer
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
@@ -46,6 +46,8 @@ class ByGroup(SensitiveStep):
         The step of all rows.
     pooled_groups_ : tuple of str
         Known groups that were too small.
+    attributes_ : str
+        Names of the sensitive attributes, joined by " x ".
     counts_ : dict of str to int
         Rows of each group, "unknown" included.
 
@@ -103,6 +105,7 @@ class ByGroup(SensitiveStep):
         parts = {known[code]: matrix[rows] for code, rows in _segments(codes) if code >= 0}
         large = [name for name, rows in parts.items() if (~np.isnan(rows)).sum(axis=0).min() >= minimum]
         self._learn_features(_width(X), names)
+        self.attributes_ = encoded.name
         self.pooled_ = clone(self.step).fit(matrix)
         self.steps_ = [clone(self.step).fit(parts[name]) for name in large]
         for step in self.steps_:
@@ -140,9 +143,10 @@ class ByGroup(SensitiveStep):
         self._check_fitted()
         matrix, names, encoded = self._split(X, groups)
         self._check_features(_width(X), names)
+        codes = self.group_codes(encoded)
         self._warn_of_new(encoded)
         steps = {-1: self.pooled_, **dict(enumerate(self.steps_))}
-        parts = [(rows, steps[code].transform(matrix[rows])) for code, rows in _segments(self.group_codes(encoded))]
+        parts = [(rows, steps[code].transform(matrix[rows])) for code, rows in _segments(codes)]
         result = np.empty((len(matrix), parts[0][1].shape[1]), dtype=parts[0][1].dtype)
         for rows, part in parts:
             result[rows] = part
@@ -175,7 +179,9 @@ class ByGroup(SensitiveStep):
         ndarray of int64, shape (n_samples,)
         """
         self._check_fitted()
-        return known_codes(groups, self.group_names_)
+        encoded = groups if isinstance(groups, Groups) else Groups(groups)
+        check_attributes(encoded.name, self.attributes_)
+        return known_codes(encoded, self.group_names_)
 
     def as_block(self) -> Any:
         """Return the fitted step as a Gluon block of two arguments: features and group codes.

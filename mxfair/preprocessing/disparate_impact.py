@@ -9,7 +9,7 @@ import numpy as np
 
 from mxfair._validation import InputError, InputTypeError, one_of, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import SensitiveStep, known_codes
+from mxfair.preprocessing._base import SensitiveStep, check_attributes, known_codes
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 
 __all__ = ["DisparateImpactRemover"]
@@ -42,6 +42,8 @@ class DisparateImpactRemover(SensitiveStep):
 
     Attributes
     ----------
+    attributes_ : str
+        Names of the sensitive attributes, joined by " x ".
     group_names_ : list of str
         The fitted groups, in the order of the block's group codes.
     knots_, shifts_ : ndarray of shape (n_groups + 1, n_repaired, n_knots)
@@ -137,7 +139,7 @@ class DisparateImpactRemover(SensitiveStep):
         chosen = self._chosen(rest, matrix.shape[1], places)
         self._learn_features(matrix.shape[1] + len(places), feature_names(X))
         self.places_, self.columns_ = places, chosen
-        self.group_names_ = [given.names[place] for place in there]
+        self.attributes_, self.group_names_ = given.name, [given.names[place] for place in there]
         ordered = [np.sort(matrix[np.ix_(given.codes == place, chosen)], axis=0) for place in there]
         everybody = np.sort(np.concatenate(ordered), axis=0, kind="stable")  # merges what is sorted already
         weights = np.array([len(part) for part in ordered], dtype=float)
@@ -191,7 +193,9 @@ class DisparateImpactRemover(SensitiveStep):
         rest, values = self._parts(X, groups)
         matrix = numeric_matrix(rest)
         self._check_features(matrix.shape[1] + len(self.places_), feature_names(X))
-        codes = known_codes(_groups(self._need(values, len(matrix))), self.group_names_)
+        given = _groups(self._need(values, len(matrix)))
+        check_attributes(given.name, self.attributes_)
+        codes = known_codes(given, self.group_names_)
         same_length(X=matrix, groups=codes)
         unknown = int((codes < 0).sum())
         if unknown:
@@ -249,7 +253,7 @@ class DisparateImpactRemover(SensitiveStep):
         names = feature_names(rest)
         left = [place for place in range(width + len(sensitive)) if place not in sensitive]
         places = []
-        for item in [self.columns] if isinstance(self.columns, (str, int)) else self.columns:
+        for item in [self.columns] if isinstance(self.columns, (str, int, np.integer)) else self.columns:
             if isinstance(item, str) and names is not None and item in names:
                 places.append(list(names).index(item))
             elif isinstance(item, (int, np.integer)) and not isinstance(item, bool) and item in left:

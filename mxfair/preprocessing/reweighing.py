@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from mxfair._validation import InputError, generator, numbers, one_of, plural, same_length, weights
 from mxfair.groups import Groups
 from mxfair.preprocessing import _state
-from mxfair.preprocessing._base import Step, known_codes
+from mxfair.preprocessing._base import Step, check_attributes, known_codes
 from mxfair.preprocessing._labels import by_running_total, classes_of, places_in
 
 __all__ = ["Reweighing"]
@@ -29,6 +29,8 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
     ----------
     classes_ : ndarray of shape (n_labels,)
         The labels, sorted.
+    attributes_ : str
+        Names of the sensitive attributes, joined by " x ".
     group_names_ : ndarray of str, shape (n_groups,)
         The known groups; several attributes are crossed, as `Groups` does.
     counts_ : ndarray of shape (n_labels, n_groups)
@@ -125,7 +127,7 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
                 f"'labels' and 'groups' must hold two classes and two known groups; got {len(classes)} and "
                 f"{int(known.sum())}. Without them there is nothing to make independent."
             )
-        self.classes_ = classes
+        self.classes_, self.attributes_ = classes, given.name
         self.group_names_ = np.array([name for name, kept in zip(given.names, known) if kept], dtype=object)
         self.counts_ = cells[:, known]
         self.cell_weights_ = _cell_weights(self.counts_)
@@ -237,6 +239,7 @@ class Reweighing(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         """Return the cell of each sample, after saying which have no weight of their own."""
         self._check_fitted()
         given = groups if isinstance(groups, Groups) else Groups(groups)
+        check_attributes(given.name, self.attributes_)
         places, codes = places_in(labels, self.classes_), known_codes(given, list(self.group_names_))
         same_length(labels=places, groups=codes)
         width = len(self.group_names_) + 1
