@@ -103,7 +103,8 @@ class ByGroup(SensitiveStep):
         known = [name for name, is_known in zip(encoded.names, encoded.known) if is_known]
         codes = known_codes(encoded, known)
         parts = {known[code]: matrix[rows] for code, rows in _segments(codes) if code >= 0}
-        large = [name for name, rows in parts.items() if (~np.isnan(rows)).sum(axis=0).min() >= minimum]
+        absent = self.step._absent if isinstance(self.step, _Imputer) else np.isnan
+        large = [name for name, rows in parts.items() if (~absent(rows)).sum(axis=0).min() >= minimum]
         self._learn_features(_width(X), names)
         self.attributes_ = encoded.name
         self.pooled_ = clone(self.step).fit(matrix)
@@ -146,7 +147,7 @@ class ByGroup(SensitiveStep):
         codes = self.group_codes(encoded)
         self._warn_of_new(encoded)
         steps = {-1: self.pooled_, **dict(enumerate(self.steps_))}
-        parts = [(rows, steps[code].transform(matrix[rows])) for code, rows in _segments(codes)]
+        parts = [(rows, np.asarray(steps[code].transform(matrix[rows]))) for code, rows in _segments(codes)]
         result = np.empty((len(matrix), parts[0][1].shape[1]), dtype=parts[0][1].dtype)
         for rows, part in parts:
             result[rows] = part

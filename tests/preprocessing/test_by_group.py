@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn import impute as sklearn_impute
 from sklearn import preprocessing as sklearn_preprocessing
 from sklearn.base import clone
@@ -201,3 +202,25 @@ def test_nested_parameters_can_be_set():
     step = ByGroup(SimpleImputer()).set_params(step__strategy="median", min_samples=3)
     assert step.step.strategy == "median"
     assert clone(step).min_samples == 3
+
+
+def test_a_number_that_means_missing_is_no_value_of_a_group():
+    """A group of missing values only takes the step of all rows, whatever stands for them."""
+    X, groups = np.array([[1.0], [2.0], [6.0], [-1.0], [-1.0], [-1.0]]), list("aaabbb")
+    step = ByGroup(SimpleImputer(missing_values=-1), min_samples=2)
+    with pytest.warns(UserWarning, match="b \\(3\\)"):
+        filled = step.fit_transform(X, groups=groups)
+    assert filled.ravel().tolist() == [1.0, 2.0, 6.0, 3.0, 3.0, 3.0]
+    assert step.pooled_groups_ == ("b",)
+
+
+@pytest.mark.parametrize("inner", [True, False])
+def test_frames_may_come_out_everywhere(inner):
+    """Steps that give frames, by their own setting or scikit-learn's, are put together all the same."""
+    X = pd.DataFrame({"sex": ["f", "m"] * 20, "x": np.arange(40.0)}, index=range(40, 0, -1))
+    expected = ByGroup(StandardScaler(), sensitive=["sex"]).fit_transform(X)
+    with sklearn.config_context(transform_output="default" if inner else "pandas"):
+        one = StandardScaler().set_output(transform="pandas") if inner else StandardScaler()
+        found = ByGroup(one, sensitive=["sex"]).fit_transform(X)
+    np.testing.assert_array_equal(np.asarray(found), expected)
+    assert inner or (found.index.equals(X.index) and list(found.columns) == ["x"])
