@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, InputTypeError, generator, one_of, positive_integer, same_length
+from mxfair._validation import InputError, InputTypeError, generator, one_of, plural, positive_integer, same_length
 from mxfair.groups import Groups
 from mxfair.preprocessing._base import SensitiveStep
 from mxfair.preprocessing._labels import classes_of
@@ -152,7 +152,8 @@ class FairRepresentation(SensitiveStep):
         Raises
         ------
         InputError
-            If an option is out of range, there are not two classes and two known groups, or a value is missing.
+            If an option is out of range, there are not two classes and two known groups, a value is missing, or a loss
+            does not stay finite.
         """
         rng, epochs = self._options()
         places = self._places(X)
@@ -211,7 +212,16 @@ class FairRepresentation(SensitiveStep):
                     step(batch, len(rows))
                 self.take(net)
                 history.append(self._losses(matrix, labels, groups))
+                if not np.isfinite(history[-1]).all():
+                    break
         self.losses_ = np.array(history)
+        if not np.isfinite(self.losses_).all():
+            for name in self._fitted():
+                delattr(self, name)
+            raise InputError(
+                f"The losses must stay finite; got NaN or infinity after {plural(len(history) - 1, 'epoch')}. Give a "
+                "smaller 'learning_rate', or rescale columns of very large or small numbers."
+            )
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the representation; the group is not needed.

@@ -231,3 +231,15 @@ def test_another_block_is_refused():
         step.take(mx.gluon.nn.Dense(2))
     with pytest.raises(InputError, match="4 features a row"):
         step.as_block()(mx.nd.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(("size", "rate"), [(1e-100, 0.01), (1e39, 0.01), (1.0, 1e30)])
+def test_training_that_is_lost_is_an_error(size, rate):
+    """Numbers beyond single precision, or too large a step, gave a representation of NaN without a word."""
+    rng = np.random.default_rng(0)
+    X, y, group = rng.normal(0, size, (80, 2)), np.arange(80) % 2, rng.integers(0, 2, 80)
+    step = FairRepresentation(3, epochs=3, learning_rate=rate, seed=0)
+    with np.errstate(all="ignore"), pytest.raises(InputError, match="losses must stay finite"):
+        step.fit(X, y, groups=group)
+    with pytest.raises(InputError, match="fitted first"):
+        step.transform(X)
