@@ -290,8 +290,8 @@ class OneHotEncoder(_CategoryStep):
                     own[place] = f"{name}_{'missing' if level is None else level}"
             if layout[-1] >= 0:
                 own[-1] = f"{name}_other"
-            if len(set(own)) < len(own):  # a level is called "other" or "missing"
-                own[-2:] = [f"{text}{' (not the level)' if text in own[:-2] else ''}" for text in own[-2:]]
+            for place in range(max(len(own) - 2, 0), len(own)):  # a level may be called "other" or "missing"
+                own[place] += " (not the level)" if own[place] in own[:place] else ""
             names += own
         return np.array(names, dtype=object)
 

@@ -98,13 +98,15 @@ class TabularEncoder(Step):
                 raise InputError(
                     f"Column '{name}' must be below 1e150; got {np.abs(filled).max():g}. Rescale or remove it."
                 )
-            constant = filled.min() == filled.max()  # its deviation may be a rounding error instead of 0
+            deviation = float(filled.std())
+            # a constant's deviation may be a rounding error instead of 0, and that of tiny numbers be lost
+            constant = filled.min() == filled.max() or not deviation
             return {
                 "name": name,
                 "kind": "number",
                 "median": median,
                 "mean": float(filled.mean()),
-                "std": 1.0 if constant else float(filled.std()),
+                "std": 1.0 if constant else deviation,
                 "indicator": len(present) < len(values),
             }
         if _is_date(column):

@@ -152,3 +152,10 @@ def test_levels_that_are_one_in_single_precision_have_no_block(encoder):
     with pytest.raises(InputTypeError, match="got 16777216 and 16777217"):
         step.as_block()
     assert encoder().fit([[16777215], [16777216]]).as_block()([[16777216.0]]).shape[0] == 1
+
+
+def test_a_rare_missing_value_beside_levels_of_those_names():
+    """Each column has a name of its own, also where levels are called "missing" and "other"."""
+    X = pd.DataFrame({"a": ["other", "other", "missing", "missing", None, "z"]})
+    names = OneHotEncoder(min_frequency=2).fit(X).get_feature_names_out().tolist()
+    assert names == ["a_missing", "a_other", "a_other (not the level)"]

@@ -435,3 +435,9 @@ def test_thousands_of_columns_take_seconds():
     start = time.process_time()
     TabularEncoder().fit(frame).transform(frame)
     assert time.process_time() - start < 6
+
+
+def test_tiny_numbers_do_not_become_infinite():
+    """Where the squares of a column underflow, its deviation is lost, not its column."""
+    X = pd.DataFrame({"a": [1e-200, 2e-200, 3e-200]})
+    assert np.isfinite(np.asarray(TabularEncoder().fit_transform(X))).all()
