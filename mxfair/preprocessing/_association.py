@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, to_numpy
-from mxfair.preprocessing._matrix import feature_names, is_frame
+from mxfair._validation import InputError
+from mxfair.preprocessing._matrix import dense_array, feature_names, is_frame
 
 #: Quantile bins of a number.
 _BINS = 10
@@ -23,7 +23,7 @@ def columns_of(X: Any) -> list[tuple[str, Any]]:
     if is_frame(X):
         columns = [X.iloc[:, place] for place in range(X.shape[1])]
     else:
-        array = to_numpy(X)
+        array = dense_array(X)
         if array.ndim != 2:
             raise InputError(f"'X' must have shape (n_samples, n_features); got {array.shape}. Use X.reshape(-1, 1).")
         columns, names = (

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from mxfair._validation import InputError, InputTypeError, to_numpy
 from mxfair.groups import Groups
 from mxfair.preprocessing import _state
-from mxfair.preprocessing._matrix import feature_names, numeric_matrix
+from mxfair.preprocessing._matrix import dense_array, feature_names, numeric_matrix
 
 __all__ = ["Step", "load_step"]
 
@@ -220,6 +220,8 @@ class SensitiveStep(Step):
                 raise InputError(f"'sensitive' must hold names or places below {width}; got {item!r}.")
         if len(set(places)) < len(places) or not places:
             raise InputError(f"'sensitive' must name each column once, and at least one; got {given}.")
+        if len(places) >= width:
+            raise InputError(f"'sensitive' must leave a feature in X; got all {width} columns: {given}.")
         return places
 
     def _parts(self, X: Any, groups: Any) -> tuple[Any, Any]:
@@ -232,7 +234,7 @@ class SensitiveStep(Step):
         if hasattr(X, "iloc"):
             kept = [i for i in range(X.shape[1]) if i not in places]
             return X.iloc[:, kept], X.iloc[:, places]
-        array = to_numpy(X)
+        array = dense_array(X)
         kept = [i for i in range(array.shape[1]) if i not in places]
         return array[:, kept], array[:, places]
 

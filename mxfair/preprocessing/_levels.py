@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import InputError, to_numpy
-from mxfair.preprocessing._matrix import is_frame
+from mxfair._validation import InputError
+from mxfair.preprocessing._matrix import dense_array, is_frame
 from mxfair.preprocessing.tabular import _is_date, _text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def columns_of(X: Any) -> pd.DataFrame:
     if is_frame(X):
         frame = X
     else:
-        array = to_numpy(X)
+        array = dense_array(X)
         if array.ndim != 2:
             raise InputError(f"'X' must have shape (n_samples, n_features); got {array.shape}. Use X.reshape(-1, 1).")
         frame = pd.DataFrame(array).infer_objects()

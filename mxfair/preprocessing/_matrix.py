@@ -62,10 +62,15 @@ def _is_real(kind: Any, pd: Any) -> bool:
     return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
 
 
-def _of_array(X: Any, name: str) -> np.ndarray:
+def dense_array(X: Any, name: str = "X") -> np.ndarray:
+    """Return X as an array of any type; a sparse matrix is refused."""
     if hasattr(X, "tocsr"):
         raise InputError(f"'{name}' must be dense; got a sparse {type(X).__name__}. Use X.toarray().")
-    array = to_numpy(X)
+    return to_numpy(X)
+
+
+def _of_array(X: Any, name: str) -> np.ndarray:
+    array = dense_array(X, name)
     try:
         if array.dtype.kind not in "biufO":
             raise TypeError(array.dtype)

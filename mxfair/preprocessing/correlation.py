@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, InputTypeError, same_length, to_numpy
+from mxfair._validation import InputError, InputTypeError, same_length
 from mxfair.preprocessing._base import SensitiveStep
 from mxfair.preprocessing._design import Design, columns_of
-from mxfair.preprocessing._matrix import feature_names, is_frame, numeric_matrix, two_parts
+from mxfair.preprocessing._matrix import dense_array, feature_names, is_frame, numeric_matrix, two_parts
 
 __all__ = ["CorrelationRemover"]
 
@@ -167,7 +167,7 @@ class CorrelationRemover(SensitiveStep):
         """
         rest, values = (X, groups) if places and not is_frame(X) else self._parts(X, groups)
         if rest is X and places:
-            array = to_numpy(X)
+            array = dense_array(X)
             plain = groups is None and array.ndim == 2 and array.dtype.kind in "biuf"
             if plain and not np.isnan(array[:, places]).any():
                 kept = np.delete(np.arange(array.shape[1]), places)

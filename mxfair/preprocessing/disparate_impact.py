@@ -201,7 +201,7 @@ class DisparateImpactRemover(SensitiveStep):
         if unknown:
             warnings.warn(
                 f"{plural(unknown, 'sample')} of unknown or new group are mapped with the distribution of all rows.",
-                stacklevel=2,
+                stacklevel=3,  # scikit-learn wraps transform
             )
         level, result = self._level(), matrix.copy()
         if level == 0:

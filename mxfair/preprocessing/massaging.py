@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from mxfair._short_repr import short_repr
 from mxfair._validation import InputError, InputTypeError, labels_vector, numbers, plural, same_length
 from mxfair.groups import Groups
+from mxfair.preprocessing._columns import input_errors
 from mxfair.preprocessing._labels import classes_of
 
 __all__ = ["Massaged", "massage"]
@@ -166,12 +168,14 @@ def _ranked(features: Any, is_positive: np.ndarray, ranker: Any) -> np.ndarray:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if ranker is None:
+    own = ranker is None
+    if own:
         ranker = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     if not (hasattr(ranker, "predict_proba") or hasattr(ranker, "decision_function")):
         raise InputTypeError(f"'ranker' must predict probabilities or scores; got {type(ranker).__name__}.")
     same_length(labels=is_positive, features=features)
-    fitted = clone(ranker).fit(features, is_positive)
+    with input_errors() if own else contextlib.nullcontext():
+        fitted = clone(ranker).fit(features, is_positive)
     if hasattr(fitted, "decision_function"):
         return np.asarray(fitted.decision_function(features), dtype=float)
     return np.asarray(fitted.predict_proba(features), dtype=float)[:, 1]

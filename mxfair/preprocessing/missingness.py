@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import InputError, labels_vector, missing, plural, same_length, to_numpy
+from mxfair._validation import InputError, labels_vector, missing, plural, same_length
 from mxfair.groups import Groups
 from mxfair.metric._proportions import corrected
-from mxfair.preprocessing._matrix import feature_names, is_frame
+from mxfair.preprocessing._matrix import dense_array, feature_names, is_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +154,7 @@ def _absent(X: Any) -> tuple[np.ndarray, np.ndarray]:
     if is_frame(X):
         absent = X.isna().to_numpy()
     else:
-        array = to_numpy(X)
+        array = dense_array(X)
         absent = missing(array)
         if absent.ndim != 2:
             raise InputError(f"'X' must have shape (n_samples, n_features); got {absent.shape}. Use X.reshape(-1, 1).")

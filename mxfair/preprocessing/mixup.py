@@ -13,6 +13,7 @@ import numpy as np
 from mxfair._validation import InputError, generator, one_of, plural, positive_integer, same_length, to_numpy
 from mxfair.preprocessing._label_cells import LabelCells
 from mxfair.preprocessing._labels import by_remainder
+from mxfair.preprocessing._matrix import dense_array
 
 __all__ = ["GroupMixup", "MixupBatch"]
 
@@ -246,7 +247,7 @@ class GroupMixup:
 
 def _samples(X: Any) -> np.ndarray:
     """Return samples as an array of numbers with a row each."""
-    array = to_numpy(X)
+    array = dense_array(X)
     if array.ndim < 2 or array.dtype.kind not in "biuf":
         raise InputError(
             f"'X' must be numbers of shape (n_samples, ...); got shape {array.shape} of {array.dtype}. Encode it first."
@@ -254,6 +255,8 @@ def _samples(X: Any) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise InputError(f"'X' must be finite; got NaN or infinity at row {row}. Impute or remove it.")
+    if array.size and max(float(array.max()), -float(array.min())) > np.finfo(np.float32).max:
+        raise InputError("'X' must be within single precision, in which samples are mixed. Scale it first.")
     return array
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from mxfair._validation import InputError, generator, plural, positive_integer, same_length, to_numpy
+from mxfair._validation import InputError, generator, plural, positive_integer, same_length
 from mxfair.preprocessing._label_cells import LabelCells, evenly, take_rows
-from mxfair.preprocessing._matrix import feature_names
+from mxfair.preprocessing._matrix import dense_array, feature_names
 from mxfair.preprocessing._mixed_columns import assembled, categorical_places, levels_of, numbers_of
 from mxfair.preprocessing._smote import NeighbourSpace, majority, neighbours
 
@@ -179,7 +179,7 @@ class CellSMOTE(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         )
         rng = generator(self.seed)
         cells = LabelCells(labels, groups)
-        X = X if hasattr(X, "iloc") else to_numpy(X)
+        X = X if hasattr(X, "iloc") else dense_array(X)
         same_length(X=X, labels=cells.codes)
         categorical = categorical_places(X, self.categorical_features)
         numeric = [place for place in range(X.shape[1]) if place not in categorical]

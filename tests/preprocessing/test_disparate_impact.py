@@ -224,3 +224,19 @@ def test_quiet_where_nothing_is_tied():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         DisparateImpactRemover().fit(X, groups=z).transform(X, groups=z)
+
+
+def test_one_column_may_be_named_by_a_numpy_integer():
+    """A place that comes from an array is a place."""
+    X = np.arange(12.0).reshape(6, 2)
+    step = DisparateImpactRemover(columns=np.int64(1)).fit(X, groups=list("aabbab"))
+    assert step.columns_ == [1]
+
+
+def test_the_warning_of_unknown_groups_points_at_the_caller():
+    """Not at scikit-learn, which wraps transform."""
+    X = np.arange(12.0).reshape(6, 2)
+    step = DisparateImpactRemover().fit(X, groups=list("aabbab"))
+    with pytest.warns(UserWarning, match="unknown or new group") as found:
+        step.transform(X, groups=list("aabbac"))
+    assert found[0].filename == __file__

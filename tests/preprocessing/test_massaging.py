@@ -124,3 +124,10 @@ def test_one_group_and_a_ranker_without_scores_are_refused():
     x, y, z = sample(50)
     with pytest.raises(InputTypeError, match="probabilities"):
         massage(y, z, features=x, ranker=object())
+
+
+@pytest.mark.parametrize("value", ["text", np.nan])
+def test_features_that_the_ranker_cannot_take_are_an_input_error(value):
+    """The default ranker takes finite numbers."""
+    with pytest.raises(InputError, match=r"\.$"):
+        massage([1, 1, 1, 0, 1, 0, 0, 0], list("aaaabbbb"), features=[[value]] * 8)

@@ -149,3 +149,9 @@ def test_wrong_input_is_refused():
         mixup(np.where(X == 7, np.nan, X))
     with pytest.raises(InputError, match="same length"):
         mixup(X[:-1])
+
+
+def test_samples_beyond_single_precision_are_refused():
+    """They came out as infinite numbers."""
+    with pytest.raises(InputError, match="single precision"):
+        GroupMixup(np.full((8, 2), -1e300), [0, 1] * 4, list("aabbaabb"), batch_size=4)
