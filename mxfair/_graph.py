@@ -92,6 +92,12 @@ def _flat_float(item: Any) -> Any:
     return item if item.ndim == 1 else item.reshape((-1,))
 
 
+def _first(output: Any, size: int) -> Any:
+    """Return the losses of an output, which are kept until the epoch ends; a view would keep all of it."""
+    value = output._slice(0, size)
+    return value if len(output) < 4 * size else value.copy()
+
+
 class WholeGraph:
     """Net and loss as one graph."""
 
@@ -115,7 +121,7 @@ class WholeGraph:
         if not self._traced._states:
             return output
         self._traced.keep(output.detach(), batch_size)
-        return output._slice(0, batch_size)
+        return _first(output, batch_size)
 
     def retraced(self) -> bool:
         """Tell whether net and loss still compute the same."""
@@ -140,7 +146,7 @@ class SplitGraph:
             stop = batch_size + len(pred)
             mx.autograd.backward([pred], [output._slice(batch_size, stop)])
             self._loss.keep(output, stop)
-            return output._slice(0, batch_size)
+            return _first(output, batch_size)
 
     def retraced(self) -> bool:
         """Tell whether net and loss still compute the same."""

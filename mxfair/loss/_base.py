@@ -50,7 +50,7 @@ class Stateful:
 
     def _call(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the value; in training mode the states are updated."""
-        label, group = as_float(label), as_float(group)
+        label, group = as_float(label, pred), as_float(group, pred)
         if not isinstance(pred, mx.nd.NDArray):
             return self._compose(mx.sym, self._outputs(pred, label, group), pred)[0]
         self._begin(pred, label, group)
@@ -143,11 +143,12 @@ class GroupLoss(Stateful, mx.gluon.loss.Loss):
         return self._call(pred, label, group)
 
 
-def as_float(values: Any) -> Any:
-    """Return labels or codes as float32: the engine refuses to compute with several types."""
-    if isinstance(values, mx.nd.NDArray) and values.dtype is not np.float32:
-        return values.astype("float32")
-    return values
+def as_float(values: Any, pred: Any) -> Any:
+    """Return labels or codes as float32, with predictions of float64 as that: the engine computes with one type."""
+    if not isinstance(values, mx.nd.NDArray):
+        return values
+    kind = np.float64 if isinstance(pred, mx.nd.NDArray) and pred.dtype is np.float64 else np.float32
+    return values if values.dtype is kind else values.astype(kind)
 
 
 def flat(F: Any, values: Any) -> Any:

@@ -39,11 +39,17 @@ class SoftRates(Penalty):
             if self.memory:
                 self.past = self._state("past", (self.n_groups * self.n_classes**2,))
                 self.age = self._state("age", (1,))
-        self._linked()
+        if self.link is not None:
+            self._linked()
 
     def _linked(self) -> None:
         """Set the masks of what is summed: probabilities of the classes, or 1 and p where there is one output."""
         plane = self._plane
+        if self._columns == 1 and self.n_classes > 2:
+            raise InputError(
+                f"'n_classes' must be 2 with link={self.link!r}, one output per sample; got {self.n_classes}. Give the "
+                "net an output for each class, and the loss that goes with it."
+            )
         if self._columns == 1:  # counts of label y: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
             plane = np.concatenate([plane[:, 0], plane[:, 1] - plane[:, 0]])
         self.masks.set_data(mx.nd.array(plane.reshape(self.n_classes**2, -1)))

@@ -108,7 +108,7 @@ class WassersteinPenalty(ScorePenalty):
         prob, scores, cell, known = self._read(F, pred, label, group, strata)
         scale = self._scale(F, label, strength)
         z, spread, count = standard(F, scores, known)
-        # Scores that are all alike are at the minimum, where 0 is one of several derivatives, and those by rank are some
+        # Scores that are all alike are at the minimum, where 0 is one of several derivatives; those by rank are some
         # thousand, the spread being next to nothing.
         scale = scale * (F.dot(z, z) > ALIKE * count)
         order = F.argsort(z, axis=0)

@@ -280,7 +280,7 @@ class LogitPairingLoss(WrappedLoss, Scheduled):
         NDArray or Symbol
         """
         if group is not None and isinstance(pred, (list, tuple)) and isinstance(pred[0], mx.nd.NDArray):
-            label, group = as_float(label), as_float(group)
+            label, group = as_float(label, pred[0]), as_float(group, pred[0])
             self._begin(pred[0], label, group)
             value, *states = self._outputs(pred, label, group)
             if states and mx.autograd.is_training():

@@ -68,12 +68,12 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
 
     def __init__(self, base: Any, *regularizers: Any, **kwargs: Any) -> None:
         super().__init__(None, 0, **kwargs)
-        check_base(base)
         if hasattr(base, "_make_step"):
             raise InputError(
                 f"'base' must be a loss of one gradient; {type(base).__name__} combines gradients in its own way. Use "
                 "step='proximal', or Trainer's wd."
             )
+        check_base(base)
         if not regularizers:
             raise InputError("'regularizers' must hold at least one regularizer; got none. Use the base loss alone.")
         for regularizer in regularizers:

@@ -1,5 +1,7 @@
 """What a loss does with the first batch of a training: devices, types of labels, checks."""
 
+from pathlib import Path
+
 import mxnet as mx
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from mxfair.loss import (
     GroupDROLoss,
     LogitPairingLoss,
     MMDPenalty,
+    MutualInformationPenalty,
     PenalizedLoss,
     ProjectedAdversarialLoss,
     RegularizedLoss,
@@ -173,3 +176,37 @@ def test_labels_as_indicators_are_refused(make):
     pred, label, group = mx.nd.ones((4, 2)), mx.nd.array([[1, 0], [0, 1]] * 2), mx.nd.array([0, 0, 1, 1])
     with pytest.raises(InputError, match=r"one label per sample \(4\); got shape \(4, 2\)"):
         loss(pred, label, group)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the memory of the process from /proc")
+def test_an_epoch_keeps_losses_and_no_outputs():
+    """With many classes the losses kept until the epoch ends are small: 100 MB of outputs are not kept with them."""
+    net = nn.Dense(1000, in_units=4)
+    net.initialize()
+    rng, n = np.random.default_rng(0), 256 * 100
+    table = [rng.normal(size=(n, 4)), rng.integers(0, 1000, n), rng.integers(0, 2, n)]
+    pages = []
+
+    class Watch(mxfair.training.Callback):
+        def on_batch_end(self, state):
+            if state.batch in (10, 99):
+                mx.nd.waitall()
+                pages.append(int(Path("/proc/self/statm").read_text().split()[1]))
+
+    loss = PenalizedLoss(
+        gluon.loss.SoftmaxCrossEntropyLoss(), MutualInformationPenalty("demographic_parity", 2, n_classes=1000)
+    )
+    loader = DataLoader(gluon.data.ArrayDataset(*(array.astype("float32") for array in table)), 256)
+    fit(net, loader, loss, gluon.Trainer(net.collect_params(), "sgd"), 1, callbacks=[Watch()], progress=False)
+    assert (pages[1] - pages[0]) * 4096 < 40e6
+
+
+def test_fit_says_what_a_projected_loss_takes_instead_of_a_penalty_of_weights():
+    """The error speaks of the regularizer that was given, not of a base loss that the user never named."""
+    net = nn.Dense(1, in_units=4)
+    net.initialize()
+    loss = ProjectedAdversarialLoss(BASE(), 2)
+    trainer = gluon.Trainer(trained_parameters(net, loss), "sgd")
+    loader = DataLoader(gluon.data.ArrayDataset(*samples()), 16)
+    with pytest.raises(InputError, match="Use step='proximal', or Trainer's wd"):
+        fit(net, loader, loss, trainer, 1, progress=False, regularizers=[L2(net, 0.1)])

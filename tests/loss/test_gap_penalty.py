@@ -424,6 +424,21 @@ def test_the_first_batch_is_checked(items, words):
         loss(*arrays(*items))
 
 
+@pytest.mark.parametrize("make", [GapPenalty, lambda *args, **options: GapConstraint(*args, bound=0.0, **options)])
+def test_several_classes_take_the_link_of_the_base_loss(make):
+    """Without a link given a penalty of three classes is the one with link="softmax"."""
+    base, items = gluon.loss.SoftmaxCrossEntropyLoss(), arrays(*batch(classes=3))
+    found, given = (
+        PenalizedLoss(base, make("equalized_odds", 2, n_classes=3, **link))(*items).asnumpy()
+        for link in ({}, {"link": "softmax"})
+    )
+    np.testing.assert_array_equal(found, given)
+    with pytest.raises(InputError, match="'n_classes' must be 2 with link='sigmoid'"):
+        make("equalized_odds", 2, n_classes=3, link="sigmoid")
+    with pytest.raises(InputError, match="'n_classes' must be 2 with link='sigmoid'"):
+        PenalizedLoss(gluon.loss.SigmoidBinaryCrossEntropyLoss(), make("equalized_odds", 2, n_classes=3))
+
+
 def test_a_penalty_alone_needs_its_link():
     """Without a base loss nothing says whether outputs are logits."""
     with pytest.raises(InputError, match="link="):
