@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError
+from mxfair.preprocessing._levels import factorized
 from mxfair.preprocessing._matrix import dense_array, feature_names, is_frame
+from mxfair.preprocessing.tabular import _is_date
 
 #: Quantile bins of a number.
 _BINS = 10
@@ -33,6 +35,11 @@ def columns_of(X: Any) -> list[tuple[str, Any]]:
     if not columns or not len(columns[0]):
         raise InputError("'X' must have at least one row and one column; got none.")
     for name, column in zip(names if names is not None else [], columns):
+        if _is_date(column) or column.dtype.kind == "c":
+            raise InputError(
+                f"Column '{name}' must hold numbers or categories; got dates, durations or complex numbers. Turn them "
+                "into numbers first."
+            )
         if _is_number(column) and np.isinf(np.asarray(column, dtype=float)).any():
             raise InputError(f"Column '{name}' must be finite; got infinity. Replace or remove it.")
     return list(zip([] if names is None else map(str, names), columns))
@@ -67,7 +74,7 @@ def encoded(column: Any) -> tuple[np.ndarray, np.ndarray, bool]:
             cuts = np.unique(np.quantile(values[there], np.arange(1, _BINS) / _BINS))
             return np.where(there, np.searchsorted(cuts, values), len(cuts) + 1), values, True
         return pd.factorize(values, use_na_sentinel=False)[0], values, True
-    codes = pd.factorize(column, use_na_sentinel=False)[0]
+    codes = factorized(column, use_na_sentinel=False)[0]
     return codes, codes.astype(float), False
 
 

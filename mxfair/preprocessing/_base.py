@@ -104,6 +104,11 @@ class Step(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lea
     def __sklearn_is_fitted__(self) -> bool:
         return bool(self._fitted().keys() - {"n_features_in_", "feature_names_in_"})
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise InputError(f"{type(self).__name__} must be fitted first. Call fit with the training rows.")

@@ -35,11 +35,27 @@ def columns_of(X: Any) -> pd.DataFrame:
     return frame
 
 
+def factorized(column: Any, *, use_na_sentinel: bool = True) -> tuple[np.ndarray, Any]:
+    """Return pandas' codes and levels of a column; what cannot be a level is an input error."""
+    import pandas as pd
+
+    try:
+        if getattr(column.dtype, "kind", "O") == "c":
+            raise TypeError("complex numbers")
+        return pd.factorize(column, use_na_sentinel=use_na_sentinel)
+    except TypeError as error:
+        name = getattr(column, "name", None)
+        which = "A column" if name is None else f"Column '{name}'"
+        raise InputError(
+            f"{which} must hold texts or numbers; got others ({error}). Leave it out, or encode it."
+        ) from error
+
+
 def levels_of(column: pd.Series, maximum: int) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return a column's levels as text, numbers in their order, None last; their counts; whether they are numbers."""
     import pandas as pd
 
-    codes, found = pd.factorize(column)
+    codes, found = factorized(column)
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     values = sorted(found) if numeric else sorted({_text(value) for value in found})
     if len(values) > maximum:
@@ -57,9 +73,7 @@ def levels_of(column: pd.Series, maximum: int) -> tuple[np.ndarray, np.ndarray, 
 
 def places_among(column: pd.Series, levels: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Return the place of each value among the levels, -1 for none, and the texts of the unknown ones."""
-    import pandas as pd
-
-    codes, found = pd.factorize(column)
+    codes, found = factorized(column)
     place = {level: i for i, level in enumerate(levels)}
     texts = [_text(value) for value in found]
     lookup = np.array([place.get(text, -1) for text in texts] + [place.get(None, -1)], dtype=np.int64)

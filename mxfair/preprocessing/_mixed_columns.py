@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError
+from mxfair.preprocessing._levels import factorized
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 
 
@@ -46,10 +47,8 @@ def numbers_of(X: Any, numeric: list[int]) -> np.ndarray:
 
 def levels_of(X: Any, categorical: list[int]) -> np.ndarray:
     """Return the categories as codes, shape (n_samples, n_categorical); a missing one is a level of its own."""
-    import pandas as pd
-
     columns = [X.iloc[:, place] if hasattr(X, "iloc") else X[:, place] for place in categorical]
-    codes = [pd.factorize(column)[0] for column in columns]
+    codes = [factorized(column)[0] for column in columns]
     return np.stack(codes, axis=1).astype(np.int32) if codes else np.empty((len(X), 0), dtype=np.int32)
 
 

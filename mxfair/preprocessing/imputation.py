@@ -72,6 +72,12 @@ class SimpleImputer(_Imputer, _sklearn.SimpleImputer):  # type: ignore[misc]  # 
             keep_empty_features=keep_empty_features,
         )
 
+    def _fit(self, array: np.ndarray, y: Any) -> None:
+        value = self.fill_value
+        if self.strategy == "constant" and isinstance(value, (int, float, np.number)) and not np.isfinite(value):
+            raise InputError(f"'fill_value' must be finite; got {value}. What is missing would stay so.")
+        super()._fit(array, y)
+
     def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
         width = array.shape[1]
         size = max(1, 16_384 // width)  # rows that stay in the cache
@@ -198,7 +204,10 @@ class KNNImputer(_Imputer, _sklearn.KNNImputer):  # type: ignore[misc]
     def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
         absent = self._absent(array)
         plain = _sklearn.KNNImputer(**{**self.get_params(), "add_indicator": False})
-        result[:, : array.shape[1]] = plain.fit(self.rows_).transform(array) if absent.any() else array
+        if absent.any():  # scikit-learn would put 0 over what a column holds that had no value when fitted
+            result[:, : array.shape[1]] = np.where(absent, np.asarray(plain.fit(self.rows_).transform(array)), array)
+        else:
+            result[:, : array.shape[1]] = array
         result[:, array.shape[1] :] = absent[:, places]
         return np.count_nonzero(absent, axis=0)
 

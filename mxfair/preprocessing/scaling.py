@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn import preprocessing as _sklearn
 
-from mxfair._validation import InputError, one_of
+from mxfair._validation import InputError, one_of, weights
 from mxfair.preprocessing._columns import _ColumnStep, _IncrementalStep, by_column, input_errors
 from mxfair.preprocessing._matrix import in_row_blocks, two_parts
 
@@ -77,7 +77,7 @@ class StandardScaler(_IncrementalStep, _sklearn.StandardScaler):  # type: ignore
         StandardScaler
             Itself.
         """
-        return super().partial_fit(X, y, sample_weight)
+        return super().partial_fit(X, y, weights(sample_weight))
 
     def _mapped(self, array: np.ndarray) -> np.ndarray:
         return _centred(array, self.mean_ if self.with_mean else None, self.scale_ if self.with_std else None)

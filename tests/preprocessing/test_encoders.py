@@ -159,3 +159,14 @@ def test_a_rare_missing_value_beside_levels_of_those_names():
     X = pd.DataFrame({"a": ["other", "other", "missing", "missing", None, "z"]})
     names = OneHotEncoder(min_frequency=2).fit(X).get_feature_names_out().tolist()
     assert names == ["a_missing", "a_other", "a_other (not the level)"]
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder, OrdinalEncoder])
+@pytest.mark.parametrize("value", [{}, [1], 1j])
+def test_what_is_no_level_is_an_input_error(encoder, value):
+    """When fitting and when transforming."""
+    X = pd.DataFrame({"a": [value, value]})
+    with pytest.raises(InputError, match="must hold texts or numbers"):
+        encoder().fit(X)
+    with pytest.raises(InputError, match="must hold texts or numbers"):
+        encoder().fit(pd.DataFrame({"a": ["x"]})).transform(X)

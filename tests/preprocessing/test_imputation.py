@@ -136,3 +136,18 @@ def test_a_step_with_a_function_cannot_be_stored(tmp_path):
     with pytest.raises(InputTypeError, match="numbers, texts and arrays"):
         step.save(tmp_path / "step.npz")
     assert not (tmp_path / "step.npz").exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_constant_must_be_a_number(value):
+    """NaN in the place of NaN is not filled."""
+    with pytest.raises(InputError, match="'fill_value' must be finite"):
+        ours.SimpleImputer(strategy="constant", fill_value=value).fit([[1.0], [np.nan]])
+
+
+@pytest.mark.filterwarnings("ignore:Values are missing in columns")
+@pytest.mark.parametrize("imputer", [ours.SimpleImputer, ours.KNNImputer])
+def test_what_is_there_is_never_replaced(imputer):
+    """Not in a column without any value in training either, where scikit-learn's k-nearest puts 0 over it."""
+    step = imputer(keep_empty_features=True).fit([[np.nan, 1.0], [np.nan, 2.0]])
+    assert step.transform([[np.nan, np.nan], [5.0, 1.0]]).tolist() == [[0.0, 1.5], [5.0, 1.0]]

@@ -381,3 +381,10 @@ def test_indices_repeat_rows_evenly():
         assert inside.max() - inside.min() <= 1
     assert np.array_equal(rows, oversample_indices(labels, groups, seed=3))
     assert not np.array_equal(rows, oversample_indices(labels, groups, seed=4))
+
+
+def test_a_column_of_lists_is_refused():
+    """Two lists are no levels that could be counted."""
+    X = pd.DataFrame({"a": [[1], [2]] * 20, "b": np.arange(40.0)})
+    with pytest.raises(InputError, match="Column 'a' must hold texts or numbers"):
+        CellSMOTE().fit_resample(X, [0, 1] * 20, ["a", "a", "b", "b"] * 10)

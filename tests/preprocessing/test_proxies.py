@@ -245,3 +245,17 @@ def test_bad_options_are_refused(options, error, message):
     frame, z = sample(300)
     with pytest.raises(error, match=message):
         ProxySuppressor(**options).fit(frame, groups=z)
+
+
+@pytest.mark.parametrize("kind", ["dates", "durations", "complex numbers", "lists"])
+def test_columns_that_cannot_be_judged_are_refused(kind):
+    """Dates that tell the group perfectly were levels of one row each, and no proxy."""
+    days = pd.Series(pd.date_range("2020", periods=40))
+    columns = {
+        "dates": days,
+        "durations": days - days[0],
+        "complex numbers": np.ones(40) * 1j,
+        "lists": [[1], [2]] * 20,
+    }
+    with pytest.raises(InputError, match="Column 'a' must hold"):
+        proxy_report(pd.DataFrame({"a": columns[kind]}), ["a"] * 20 + ["b"] * 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.utils
 from scipy.special import ndtri
 from sklearn import preprocessing as peer
 
@@ -330,3 +331,17 @@ def test_norms_of_large_rows_are_finite_in_a_block(norm, size):
         a, b, c = X[0] / size
         expected = np.array([b * b + c * c, -a * b, -a * c]) / 26**1.5
         np.testing.assert_allclose(x.grad.asnumpy()[0] * size, expected, rtol=1e-5)
+
+
+def test_negative_weights_are_refused():
+    """scikit-learn takes them, and gives a variance that is none."""
+    with pytest.raises(InputError, match="'sample_weight' must be finite and not negative"):
+        ours.StandardScaler().fit([[1.0], [2.0], [5.0]], sample_weight=[1, -2, 0.5])
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in SETTINGS}))
+def test_the_tags_say_that_sparse_matrices_are_refused(name):
+    """scikit-learn's own steps take some."""
+    if not hasattr(sklearn.utils, "get_tags"):
+        pytest.skip("scikit-learn has no such tags before 1.6")
+    assert not sklearn.utils.get_tags(getattr(ours, name)()).input_tags.sparse
