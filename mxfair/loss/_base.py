@@ -31,6 +31,8 @@ class Stateful:
     _reg_params: dict[str, Any]
     _children: dict[str, Any]
     _placed: Any = None
+    #: Whether it is called with the outputs of a CounterfactualPair.
+    _takes_pairs = False
 
     def _states(self) -> list[Any]:
         """Return the parameters that a batch updates, in the order of the outputs after the first."""
@@ -50,10 +52,11 @@ class Stateful:
 
     def _call(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the value; in training mode the states are updated."""
-        label, group = as_float(label, pred), as_float(group, pred)
-        if not isinstance(pred, mx.nd.NDArray):
+        own = pred[0] if isinstance(pred, (list, tuple)) else pred  # of a CounterfactualPair
+        label, group = as_float(label, own), as_float(group, own)
+        if not isinstance(own, mx.nd.NDArray):
             return self._compose(mx.sym, self._outputs(pred, label, group), pred)[0]
-        self._begin(pred, label, group)
+        self._begin(own, label, group)
         value, states = self._compose(mx.nd, self._outputs(pred, label, group), pred)
         if states and mx.autograd.is_training():
             self._observe(states)
@@ -163,8 +166,8 @@ def blocked(F: Any, values: Any) -> Any:
     return values if F is mx.sym and values.name in FLAT else F.BlockGrad(values)
 
 
-def check_base(base: Any) -> Any:
-    """Return a base loss of (pred, label) or (pred, label, group)."""
+def check_base(base: Any, *, pairs: bool = False) -> Any:
+    """Return a base loss of (pred, label) or (pred, label, group); with `pairs` it may be one of pairs of outputs."""
     if not isinstance(base, mx.gluon.HybridBlock):
         raise InputTypeError(
             f"'base' must be a Gluon loss of (pred, label), or a GroupLoss; got {base!r}. Give, for instance, "
@@ -174,6 +177,11 @@ def check_base(base: Any) -> Any:
         raise InputTypeError(
             f"'base' must be a loss whose gradient is that of its value; got a {type(base).__name__}. Make it the "
             "outermost loss."
+        )
+    if getattr(base, "_takes_pairs", False) and not pairs:
+        raise InputTypeError(
+            f"'base' must be a loss of one output for each sample; got a {type(base).__name__}, which takes those of a "
+            "CounterfactualPair. Put this loss inside it."
         )
     return base
 

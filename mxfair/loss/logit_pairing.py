@@ -10,7 +10,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._strength import Scheduled
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
-from mxfair.loss._base import as_float, base_outputs, flat, group_count
+from mxfair.loss._base import base_outputs, flat, group_count
 from mxfair.loss._grouped import WrappedLoss, check_codes, given_link
 
 mx: Any = import_mxnet()
@@ -246,6 +246,8 @@ class LogitPairingLoss(WrappedLoss, Scheduled):
     [0.5, 0.5, 0.5]
     """
 
+    _takes_pairs = True
+
     def __init__(
         self,
         base: Any,
@@ -279,15 +281,6 @@ class LogitPairingLoss(WrappedLoss, Scheduled):
         -------
         NDArray or Symbol
         """
-        if group is not None and isinstance(pred, (list, tuple)) and isinstance(pred[0], mx.nd.NDArray):
-            label, group = as_float(label, pred[0]), as_float(group, pred[0])
-            self._begin(pred[0], label, group)
-            value, *states = self._outputs(pred, label, group)
-            if states and mx.autograd.is_training():
-                self._observe(states)
-            return value
-        if isinstance(pred, (list, tuple)) and group is not None:
-            return self._outputs(pred, label, group)[0]
         return super().__call__(pred, label, group)
 
     def _outputs(self, pred: Any, label: Any, group: Any) -> list[Any]:

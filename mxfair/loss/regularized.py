@@ -73,7 +73,7 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
                 f"'base' must be a loss of one gradient; {type(base).__name__} combines gradients in its own way. Use "
                 "step='proximal', or Trainer's wd."
             )
-        check_base(base)
+        check_base(base, pairs=True)
         if not regularizers:
             raise InputError("'regularizers' must hold at least one regularizer; got none. Use the base loss alone.")
         for regularizer in regularizers:
@@ -122,6 +122,10 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
         return bool(getattr(self.base, "_from_sigmoid", False))
 
     @property
+    def _takes_pairs(self) -> bool:  # type: ignore[override]
+        return bool(getattr(self.base, "_takes_pairs", False))
+
+    @property
     def source(self) -> Any:
         """Where the weights of a `WeightedLoss` come from; None without one."""
         return getattr(self.base, "source", None)
@@ -131,6 +135,9 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
 
     def _outputs(self, pred: Any, label: Any, group: Any = None) -> list[Any]:
         items = (pred, label) if group is None else (pred, label, group)
+        if self._takes_pairs:  # one output or a list of them by mode, which no cached graph of Gluon takes
+            own = pred[0] if isinstance(pred, (list, tuple)) else pred
+            return self.hybrid_forward(mx.nd if isinstance(own, mx.nd.NDArray) else mx.sym, *items)
         out = mx.gluon.HybridBlock.__call__(self, *items)
         return list(out) if isinstance(out, (list, tuple)) else [out]
 
@@ -149,7 +156,7 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
         list of NDArray or Symbol
         """
         loss, *states = base_outputs(self.base, pred, label, group)
-        ctx = getattr(pred, "context", None)
+        ctx = getattr(pred[0] if isinstance(pred, (list, tuple)) else pred, "context", None)
         total: Any = None
         for regularizer in self.regularizers:
             value = regularizer._total(F, ctx, regularizer._strength_in(F, ctx))

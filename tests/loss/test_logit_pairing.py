@@ -12,9 +12,10 @@ from scipy.special import logit
 import mxfair
 from mxfair import _inference, _step
 from mxfair._validation import InputError, InputTypeError
-from mxfair.loss import GapPenalty, PenalizedLoss
+from mxfair.loss import AdversarialLoss, GapPenalty, GroupDROLoss, PenalizedLoss, RegularizedLoss
 from mxfair.loss._base import link_of
 from mxfair.loss.logit_pairing import CounterfactualPair, FlipColumns, LogitPairingLoss
+from mxfair.regularizer import L2
 
 BCE = gluon.loss.SigmoidBinaryCrossEntropyLoss
 SOFTMAX = gluon.loss.SoftmaxCrossEntropyLoss
@@ -233,3 +234,34 @@ def test_the_strength_can_change_in_a_graph(make_net):
         values.append(step(data[0], 32).asnumpy())
     np.testing.assert_allclose(values[2] - values[0], 3 * (values[1] - values[0]), rtol=1e-3, atol=1e-5)
     assert np.abs(values[1] - values[0]).max() > 0.01
+
+
+def test_penalties_of_weights_go_around_it(make_net, values_of):
+    """With regularizers fit trains the same in one graph, step by step and hybridized; states of the base move too."""
+    found = []
+    for way in WAYS:
+        net = make_net()
+        pair = CounterfactualPair(net, FlipColumns(3, values={2: (0, 1)}))
+        group_loss = GroupDROLoss(BCE(), 2, step=0.3)
+        loss = RegularizedLoss(LogitPairingLoss(group_loss, 2), L2(net, 0.1))
+        values = train(pair, loss, way, batches())
+        found.append(np.concatenate([values, values_of(net), group_loss.q]))
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(found[2], found[0], rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda inner: GroupDROLoss(inner, 2),
+        lambda inner: PenalizedLoss(inner, GapPenalty("demographic_parity", 2)),
+        lambda inner: AdversarialLoss(inner, 2),
+        lambda inner: LogitPairingLoss(inner),
+    ],
+)
+def test_other_losses_go_inside_it(make, make_net):
+    """A loss that would take the pair's list of outputs for one output is refused when it is made."""
+    net = make_net()
+    for inner in (LogitPairingLoss(BCE()), RegularizedLoss(LogitPairingLoss(BCE()), L2(net, 0.1))):
+        with pytest.raises(InputTypeError, match="Put this loss inside it"):
+            make(inner)
