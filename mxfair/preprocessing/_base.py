@@ -253,6 +253,25 @@ class SensitiveStep(Step):
         return groups
 
 
+class _GroupedStep(SensitiveStep):
+    """A sensitive step whose `transform` takes the groups too."""
+
+    def fit_transform(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
+        """Fit and return the transformed training rows.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+        y : ignored
+        groups : array of shape (n_samples,), column, columns or Groups, optional
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+        """
+        return self.fit(X, y, groups).transform(X, groups)
+
+
 def _width(X: Any) -> int:
     """Return the number of columns of a data frame or array."""
     shape = X.shape if hasattr(X, "shape") else to_numpy(X).shape

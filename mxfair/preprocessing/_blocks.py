@@ -67,6 +67,11 @@ class StepBlock(mx.gluon.HybridBlock):  # type: ignore[misc]
         if isinstance(x, mx.sym.Symbol):
             return super().forward(x, *args)
         x, args = _array(x), tuple(map(_array, args))
+        rows = 1 if x.ndim == 1 else x.shape[0]
+        if [a.size for a in args] != [rows] * self._grouped:
+            wanted = "a group code for each row" if self._grouped else "rows alone"
+            got = " and ".join(str(a.size) for a in args) or "none"
+            raise InputError(f"The block must get {wanted}; got {got} for {rows} rows. See as_block of the step.")
         if x.ndim == 1:
             return self.forward(x.expand_dims(0), *[a.reshape((1,)) for a in args])[0]
         if x.ndim != 2 or (self._n_features is not None and x.shape[1] != self._n_features):

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from mxfair._validation import InputTypeError, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import SensitiveStep, _width, check_attributes, known_codes
+from mxfair.preprocessing._base import _GroupedStep, _width, check_attributes, known_codes
 from mxfair.preprocessing._columns import _ColumnStep
 from mxfair.preprocessing._imputer import _Imputer
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
@@ -19,7 +19,7 @@ from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 __all__ = ["ByGroup"]
 
 
-class ByGroup(SensitiveStep):
+class ByGroup(_GroupedStep):
     """Fit one copy of a step per group, and one of all rows for whoever has none: unknown, new and small groups.
 
     Filling a missing value with the mean of all rows draws a group towards the majority; standardising by group takes
@@ -152,21 +152,6 @@ class ByGroup(SensitiveStep):
         for rows, part in parts:
             result[rows] = part
         return result
-
-    def fit_transform(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
-        """Fit and return the transformed training rows.
-
-        Parameters
-        ----------
-        X : array or data frame of shape (n_samples, n_features)
-        y : ignored
-        groups : array of shape (n_samples,), column, columns or Groups, optional
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features_out)
-        """
-        return self.fit(X, y, groups).transform(X, groups)
 
     def group_codes(self, groups: Any) -> np.ndarray:
         """Return what the block takes beside the features: each sample's place in `group_names_`, -1 for all others.

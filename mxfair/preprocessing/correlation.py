@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError, InputTypeError, same_length
-from mxfair.preprocessing._base import SensitiveStep
+from mxfair.preprocessing._base import _GroupedStep
 from mxfair.preprocessing._design import Design, columns_of
 from mxfair.preprocessing._matrix import dense_array, feature_names, is_frame, numeric_matrix, two_parts
 
@@ -19,7 +19,7 @@ _RANK = 1e-13
 _BLOCK_ROWS = 4096
 
 
-class CorrelationRemover(SensitiveStep):
+class CorrelationRemover(_GroupedStep):
     r"""Take out of each feature what is linear in the sensitive attributes.
 
     .. math:: X' = X - \alpha \, (S - \bar S) \, B, \qquad B = \arg\min_B \lVert X - (S - \bar S) B \rVert^2

@@ -1,10 +1,14 @@
-"""Several sensitive attributes in another order than fitted are told, not taken for other groups."""
+"""Groups beside the rows: their order, their way through fit_transform, and one code a row for blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from mxfair import Groups
 from mxfair._validation import InputError
@@ -53,3 +57,29 @@ def test_codes_and_weights_refuse_them_too():
         step.weights(y, swapped)
     with pytest.raises(InputError, match="in the order a x b"):
         step.resample(y, swapped, seed=0)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+def test_groups_reach_both_halves_of_fit_transform(step):
+    """fit_transform(X, groups=...) is fit and transform with these groups, in a pipeline with routing too."""
+    X, y, groups = sample()
+    expected = clone(step).fit(X, groups=groups).transform(X, groups=groups)
+    np.testing.assert_array_equal(clone(step).fit_transform(X, groups=groups), expected)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = clone(step).set_fit_request(groups=True).set_transform_request(groups=True)
+        chain = make_pipeline(routed, LogisticRegression()).fit(X, y, groups=groups)
+        found = chain.predict_proba(X, groups=groups)
+    np.testing.assert_array_equal(found, LogisticRegression().fit(expected, y).predict_proba(expected))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: type(step).__name__)
+@pytest.mark.parametrize("codes", [[], [np.zeros(1)], [np.zeros(5)], [np.zeros(200), np.zeros(200)]])
+def test_a_block_takes_one_group_code_a_row(step, codes):
+    """A single code was taken for all rows."""
+    X, _, groups = sample()
+    block = clone(step).fit(X, groups=groups["a"].to_numpy()).as_block()
+    with pytest.raises(InputError, match="must get a group code for each row"):
+        block(X, *codes)
+    assert block(X[0], np.zeros(1)).shape == (2,)
+    with pytest.raises(InputError, match="must get rows alone"):
+        StandardScaler().fit(X).as_block()(X, np.zeros(200))
