@@ -26,8 +26,8 @@ class SoftRates(Penalty):
         super().__init__(n_groups, **options)
         self.n_groups: int = group_count(n_groups)
         self.criterion, pairs = rates_of(criterion, self.n_classes)
-        if not 0 <= memory < 1:
-            raise InputError(f"'memory' must be at least 0 and below 1; got {memory}. Give 0 to forget each batch.")
+        if isinstance(memory, bool) or not isinstance(memory, (int, float, np.number)) or not 0 <= memory < 1:
+            raise InputError(f"'memory' must be at least 0 and below 1; got {memory!r}. Give 0 to forget each batch.")
         self.memory, self._n_rates = float(memory), len(pairs)
         masks = [rate.masks(self.n_classes, place) for rate, place in pairs]
         above = [m if r.share else m.astype(float) for (m, _), (r, _) in zip(masks, pairs)]

@@ -61,10 +61,16 @@ class FlipColumns(mx.gluon.HybridBlock):
         super().__init__(**kwargs)
         n = positive_integer(n_columns, "n_columns")
         values = dict(values or {})
+        if any(np.shape(pair) != (2,) for pair in (*swap, *values.values())):
+            raise InputError(
+                f"'swap' must hold pairs of columns, and 'values' a pair of values by column; got {swap} and {values}. "
+                "Give swap=[(0, 1)] or values={3: (0, 1)}, say."
+            )
         named = [column for pair in swap for column in pair] + list(values)
         if not named:
             raise InputError("'swap' or 'values' must name a column; got none. Say what the counterfactual changes.")
-        if len(set(named)) < len(named) or any(not 0 <= int(column) < n for column in named):
+        whole = all(isinstance(column, (int, np.integer)) for column in named)
+        if not whole or len(set(named)) < len(named) or any(not 0 <= column < n for column in named):
             raise InputError(
                 f"'swap' and 'values' must name columns from 0 to {n - 1}, each once; got {named}. Check the columns."
             )

@@ -102,7 +102,7 @@ class PathPenalty(Scheduled, mx.gluon.HybridBlock):
             raise InputTypeError(f"'net' must be a gluon.HybridBlock; got {type(net).__name__}. Derive it from one.")
         self.n_strata = positive_integer(n_strata, "n_strata")
         self.method = one_of(method, _METHODS, "method")
-        if isinstance(half_width, bool) or not 0 < half_width <= 0.5:
+        if isinstance(half_width, bool) or not isinstance(half_width, (int, float)) or not 0 < half_width <= 0.5:
             raise InputError(f"'half_width' must be above 0 and at most .5; got {half_width!r}. Give 0.05, say.")
         self.half_width, self.segments = float(half_width), positive_integer(segments, "segments")
         self.link = None if link is None else one_of(link, LINKS, "link")

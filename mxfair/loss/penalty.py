@@ -53,6 +53,8 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
 
     #: Whether `penalty` gives its own derivative, as a `Steered`.
     steered = False
+    #: Whether the link is that of a base loss.
+    _inferred = False
 
     def __call__(self, pred: Any, label: Any, group: Any) -> Any:
         """Return the penalty of a batch times its strength, once per sample: shape (batch_size,), all alike.
@@ -262,8 +264,13 @@ class PenalizedLoss(GroupLoss):
                     f"{type(penalty).__name__} must know how the net's output becomes a prediction; "
                     f"{type(base).__name__} does not say. Pass link='sigmoid', 'softmax' or 'identity' to it."
                 )
+            if penalty._inferred and penalty.link != link:
+                raise InputError(
+                    f"'penalties' must not be those of a loss that reads outputs in another way; got a "
+                    f"{type(penalty).__name__} with link={penalty.link!r} from its first loss. Make another, or pass link=."
+                )
             if penalty.link is None:
-                penalty.link = link
+                penalty.link, penalty._inferred = link, True
                 penalty._linked()
         with self.name_scope():
             self.base = base

@@ -439,6 +439,24 @@ def test_several_classes_take_the_link_of_the_base_loss(make):
         PenalizedLoss(gluon.loss.SigmoidBinaryCrossEntropyLoss(), make("equalized_odds", 2, n_classes=3))
 
 
+def test_a_penalty_keeps_no_link_of_another_loss():
+    """In a regression's loss it would take the sigmoid of numbers, since its first loss did."""
+    penalty, given = GapPenalty("equalized_odds", 2), GapPenalty("equalized_odds", 2, link="sigmoid")
+    base = gluon.loss.SigmoidBinaryCrossEntropyLoss()
+    for _ in range(2):
+        PenalizedLoss(base, penalty, given)
+    PenalizedLoss(gluon.loss.L2Loss(), given)
+    with pytest.raises(InputError, match="reads outputs in another way"):
+        PenalizedLoss(gluon.loss.L2Loss(), penalty)
+
+
+@pytest.mark.parametrize("memory", ["0.9", None, True, float("nan"), 1.0])
+def test_a_memory_that_is_no_share_is_refused(memory):
+    """Text and other things that are no numbers too, with the library's own error."""
+    with pytest.raises(InputError, match="'memory' must be at least 0 and below 1"):
+        GapPenalty("equalized_odds", 2, memory=memory)
+
+
 def test_a_penalty_alone_needs_its_link():
     """Without a base loss nothing says whether outputs are logits."""
     with pytest.raises(InputError, match="link="):

@@ -247,3 +247,9 @@ def test_wrong_arguments_are_refused():
     }.items():
         with pytest.raises((InputError, InputTypeError), match=message):
             call()
+
+
+def test_a_half_width_that_is_no_number_is_refused():
+    """With the library's own error."""
+    with pytest.raises(InputError, match="'half_width' must be above 0"):
+        PathPenalty(mx.gluon.nn.Dense(1, in_units=2), half_width="wide")
