@@ -266,8 +266,8 @@ class PenalizedLoss(GroupLoss):
                 )
             if penalty._inferred and penalty.link != link:
                 raise InputError(
-                    f"'penalties' must not be those of a loss that reads outputs in another way; got a "
-                    f"{type(penalty).__name__} with link={penalty.link!r} from its first loss. Make another, or pass link=."
+                    "'penalties' must not be those of a loss that reads outputs in another way; got a "
+                    f"{type(penalty).__name__} with link={penalty.link!r} of another. Make another, or pass link=."
                 )
             if penalty.link is None:
                 penalty.link, penalty._inferred = link, True
