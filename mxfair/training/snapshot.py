@@ -21,7 +21,7 @@ mx: Any = import_mxnet()
 
 __all__ = ["Snapshot"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Snapshot:
@@ -111,7 +111,7 @@ class Snapshot:
         for block in (state.loss, *state.regularizers):
             for one in with_strength(block):
                 one.read_strength()
-        _load_optimizer(state.trainer, stored["optimizer"])
+        _load_optimizer(state, stored["optimizer"])
         state.loader.load_state_dict(stored["loader"])
         for name, part in _with_state(state, hooks).items():
             if name in stored["parts"]:
@@ -140,7 +140,7 @@ class Snapshot:
             "history": state.history.epochs,
             "losses": losses,
             "params": {name: to_numpy(array) for name, array in _parameters(state).items()},
-            "optimizer": _optimizer_state(state.trainer),
+            "optimizer": _optimizer_state(state),
             "loader": _loader_state(state.loader),
             "parts": {name: part.state_dict() for name, part in _with_state(state, hooks).items()},
         }
@@ -190,14 +190,27 @@ def _run(state: TrainingState) -> dict[str, Any]:
 
 def _parameters(state: TrainingState) -> dict[str, Any]:
     """Return the arrays of net, loss and regularizers, running statistics and strengths included."""
-    arrays = {}
+    return {name: parameter.data(parameter.list_ctx()[0]) for name, parameter in _named(state).items()}
+
+
+def _named(state: TrainingState) -> dict[str, Any]:
+    """Return the parameters by their places in net, loss and regularizers, which names of Gluon's counters are not."""
     named = [(f"regularizer {place}", block) for place, block in enumerate(state.regularizers)]
-    for kind, block in [("net", state.net), ("loss", state.loss), *named]:
-        if not isinstance(block, mx.gluon.Block):  # a function as loss
-            continue
-        for name, parameter in block._collect_params_with_prefix().items():
-            arrays[f"{kind}.{name}"] = parameter.data(parameter.list_ctx()[0])
-    return arrays
+    return {
+        f"{kind}.{name}": parameter
+        for kind, block in [("net", state.net), ("loss", state.loss), *named]
+        if isinstance(block, mx.gluon.Block)  # a loss may be a function
+        for name, parameter in block._collect_params_with_prefix().items()
+    }
+
+
+def _trained(state: TrainingState) -> dict[int, str]:
+    """Return a name for each of the trainer's parameters; it numbers them in the order of Gluon's own names.
+
+    That order is another one when the counters in these names have more digits: dense10 comes before dense9.
+    """
+    names = {id(parameter): name for name, parameter in reversed(_named(state).items())}
+    return {place: names.get(id(p), f"trainer.{place}") for place, p in enumerate(state.trainer._params)}
 
 
 def _load_arrays(arrays: dict[str, Any], stored: dict[str, Any]) -> None:
@@ -254,13 +267,13 @@ def _prepare(trainer: Any) -> None:
         )
 
 
-def _optimizer_state(trainer: Any) -> dict[str, Any]:
-    optimizer = trainer.optimizer
+def _optimizer_state(state: TrainingState) -> dict[str, Any]:
+    optimizer, names = state.trainer.optimizer, _trained(state)
     arrays: dict[str, Any] = {}
-    for place, value in trainer._updaters[0].states.items():
-        _flatten(str(place), value, arrays)
+    for place, value in state.trainer._updaters[0].states.items():
+        _flatten(names[place], value, arrays)
     scheduler = optimizer.lr_scheduler
-    counts = {str(place): int(count) for place, count in optimizer._index_update_count.items()}
+    counts = {names[place]: int(count) for place, count in optimizer._index_update_count.items()}
     return {
         "states": arrays,
         "counts": counts,
@@ -269,19 +282,21 @@ def _optimizer_state(trainer: Any) -> dict[str, Any]:
     }
 
 
-def _load_optimizer(trainer: Any, stored: dict[str, Any]) -> None:
+def _load_optimizer(state: TrainingState, stored: dict[str, Any]) -> None:
+    trainer, names = state.trainer, _trained(state)
     optimizer, updater = trainer.optimizer, trainer._updaters[0]
     for place, parameter in enumerate(trainer._params):
-        if parameter.grad_req == "null" or not any(k.split("/")[0] == str(place) for k in stored["states"]):
+        if parameter.grad_req == "null" or not any(k.split("/")[0] == names[place] for k in stored["states"]):
             continue
         value = optimizer.create_state_multi_precision(place, parameter.data(parameter.list_ctx()[0]))
         arrays: dict[str, Any] = {}
-        _flatten(str(place), value, arrays, live=True)
+        _flatten(names[place], value, arrays, live=True)
         _load_arrays(arrays, stored["states"])
         updater.states[place], updater.states_synced[place] = value, True
     optimizer._set_current_context(trainer._contexts[0].device_id)
     optimizer._index_update_count.clear()
-    optimizer._index_update_count.update({int(place): count for place, count in stored["counts"].items()})
+    places = {name: place for place, name in names.items()}
+    optimizer._index_update_count.update({places[name]: count for name, count in stored["counts"].items()})
     for target, values in ((optimizer, stored["scalars"]), (optimizer.lr_scheduler, stored["scheduler"])):
         for name, value in (values or {}).items():
             setattr(target, name, value)

@@ -393,3 +393,27 @@ def test_a_process_that_is_killed_twenty_times_ends_as_if_it_had_not_been(tmp_pa
     assert start(tmp_path, "run").wait(timeout=300) == 0
     assert (tmp_path / "run.txt").read_text() == (tmp_path / "whole.txt").read_text()
     assert restarts == 20
+
+
+def test_states_go_to_their_layers_whatever_the_counters_of_names_say(tmp_path, toy, values_of):
+    """A trainer orders parameters by name, and dense10 comes before dense9: momentum must not change its layer."""
+    data, labels, _ = toy
+
+    def run(first, second, epochs, path=None):
+        mx.random.seed(0)
+        net = gluon.nn.HybridSequential()
+        net.add(
+            gluon.nn.Dense(3, in_units=3, use_bias=False, prefix=first),
+            gluon.nn.Dense(3, in_units=3, use_bias=False, prefix=second),
+            gluon.nn.Dense(1, in_units=3, prefix="last_"),
+        )
+        net.initialize(mx.init.Xavier())
+        trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": 0.05})
+        loader = DataLoader(gluon.data.ArrayDataset(data, labels), BATCH, shuffle=True, seed=1)
+        snapshot = None if path is None else Snapshot(path)
+        fit(net, loader, BCE(), trainer, epochs, progress=False, snapshot=snapshot)
+        return values_of(net)
+
+    whole = run("dense9_", "dense10_", 4)
+    run("dense9_", "dense10_", 2, tmp_path / "run.npz")
+    np.testing.assert_array_equal(run("dense10_", "dense11_", 4, tmp_path / "run.npz"), whole)
