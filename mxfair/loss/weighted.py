@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mxfair._compat import import_mxnet
-from mxfair._validation import InputTypeError
+from mxfair._validation import InputError, InputTypeError, positive_integer
 from mxfair.loss._base import GroupLoss
 
 mx: Any = import_mxnet()
@@ -49,6 +51,7 @@ class WeightedLoss(GroupLoss):
         super().__init__(None, 0, **kwargs)
         if not isinstance(base, mx.gluon.Block) or isinstance(base, GroupLoss):
             raise InputTypeError(f"'base' must be a Gluon loss of (pred, label); got {base!r}.")
+        positive_integer(n_cells, "n_cells")
         self.source = source
         with self.name_scope():
             self.base = base
@@ -70,6 +73,15 @@ class WeightedLoss(GroupLoss):
         weights : array of shape (n_cells,)
         """
         self.cell_weight.set_data(mx.nd.array(weights, dtype="float32").reshape(self.cell_weight.shape))
+
+    def _check(self, pred: Any, label: Any, group: Any) -> None:
+        """Check the cells of the first batch: the engine would take the nearest one."""
+        cells, size = group.asnumpy().ravel(), self.cell_weight.shape[0]
+        if (cells != np.round(cells)).any() or (len(cells) and not 0 <= cells.min() <= cells.max() < size):
+            raise InputError(
+                f"'cell' must hold the numbers of the cells, 0 to {size - 1}; got {cells.min():g} to {cells.max():g}. "
+                "Use weights.attach(dataset)."
+            )
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, cell: Any, cell_weight: Any) -> Any:
         """Return one loss per sample.

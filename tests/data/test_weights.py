@@ -199,3 +199,17 @@ class TestErrors:
             tables.append(net.weight.data().asnumpy().tolist())
         assert tables[0] == tables[1]
         assert issubclass(WeightedLoss, GroupLoss)
+
+
+@pytest.mark.parametrize("cells", [[0, 5], [-3, 1], [0.5, 1]])
+def test_cells_that_do_not_exist_are_refused(cells):
+    """The engine would take the weight of the nearest cell, silently."""
+    loss = WeightedLoss(BCE(), 2)
+    with pytest.raises(InputError, match="numbers of the cells"):
+        loss(mx.nd.ones((2, 1)), mx.nd.ones(2), mx.nd.array(cells))
+
+
+def test_the_number_of_cells_is_checked():
+    """At construction."""
+    with pytest.raises(InputError, match="n_cells"):
+        WeightedLoss(BCE(), 0)
