@@ -272,6 +272,29 @@ class _GroupedStep(SensitiveStep):
         return self.fit(X, y, groups).transform(X, groups)
 
 
+class _CodedStep(_GroupedStep):
+    """A step that numbers the groups that it was fitted with, for its block."""
+
+    attributes_: str
+    group_names_: Sequence[str]
+
+    def group_codes(self, groups: Any) -> np.ndarray:
+        """Return what the block takes beside the features: each sample's place in `group_names_`, -1 for all others.
+
+        Parameters
+        ----------
+        groups : array of shape (n_samples,), column, columns or Groups
+
+        Returns
+        -------
+        ndarray of int64, shape (n_samples,)
+        """
+        self._check_fitted()
+        encoded = groups if isinstance(groups, Groups) else Groups(groups)
+        check_attributes(encoded.name, self.attributes_)
+        return known_codes(encoded, self.group_names_)
+
+
 def _width(X: Any) -> int:
     """Return the number of columns of a data frame or array."""
     shape = X.shape if hasattr(X, "shape") else to_numpy(X).shape

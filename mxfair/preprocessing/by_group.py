@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from mxfair._validation import InputTypeError, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import _GroupedStep, _width, check_attributes, known_codes
+from mxfair.preprocessing._base import _CodedStep, _width, known_codes
 from mxfair.preprocessing._columns import _ColumnStep
 from mxfair.preprocessing._imputer import _Imputer
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
@@ -19,7 +19,7 @@ from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 __all__ = ["ByGroup"]
 
 
-class ByGroup(_GroupedStep):
+class ByGroup(_CodedStep):
     """Fit one copy of a step per group, and one of all rows for whoever has none: unknown, new and small groups.
 
     Filling a missing value with the mean of all rows draws a group towards the majority; standardising by group takes
@@ -152,22 +152,6 @@ class ByGroup(_GroupedStep):
         for rows, part in parts:
             result[rows] = part
         return result
-
-    def group_codes(self, groups: Any) -> np.ndarray:
-        """Return what the block takes beside the features: each sample's place in `group_names_`, -1 for all others.
-
-        Parameters
-        ----------
-        groups : array of shape (n_samples,), column, columns or Groups
-
-        Returns
-        -------
-        ndarray of int64, shape (n_samples,)
-        """
-        self._check_fitted()
-        encoded = groups if isinstance(groups, Groups) else Groups(groups)
-        check_attributes(encoded.name, self.attributes_)
-        return known_codes(encoded, self.group_names_)
 
     def as_block(self) -> Any:
         """Return the fitted step as a Gluon block of two arguments: features and group codes.

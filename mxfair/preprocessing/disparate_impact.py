@@ -9,7 +9,7 @@ import numpy as np
 
 from mxfair._validation import InputError, InputTypeError, one_of, plural, positive_integer, same_length
 from mxfair.groups import Groups
-from mxfair.preprocessing._base import _GroupedStep, check_attributes, known_codes
+from mxfair.preprocessing._base import _CodedStep, check_attributes, known_codes
 from mxfair.preprocessing._matrix import feature_names, numeric_matrix
 
 __all__ = ["DisparateImpactRemover"]
@@ -18,7 +18,7 @@ __all__ = ["DisparateImpactRemover"]
 _TIED = 0.1
 
 
-class DisparateImpactRemover(_GroupedStep):
+class DisparateImpactRemover(_CodedStep):
     r"""Move each group's distribution of a feature to one that all groups share; order inside a group is kept.
 
     .. math:: x' = (1 - \lambda) \, x + \lambda \, Q_A(F_g(x)), \qquad Q_A(u) = \mathrm{median}_g \, Q_g(u)
@@ -68,7 +68,7 @@ class DisparateImpactRemover(_GroupedStep):
     Features are repaired one at a time: their joint distribution may still tell the groups apart.
 
     As a Gluon block it takes ``(x, group)``: x without the sensitive columns, and the place of the group in
-    `group_names_`; any other number is an unknown group.
+    `group_names_` (`group_codes`); any other number is an unknown group.
 
     References
     ----------

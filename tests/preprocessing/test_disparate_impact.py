@@ -240,3 +240,13 @@ def test_the_warning_of_unknown_groups_points_at_the_caller():
     with pytest.warns(UserWarning, match="unknown or new group") as found:
         step.transform(X, groups=list("aabbac"))
     assert found[0].filename == __file__
+
+
+def test_the_block_takes_the_codes_of_the_step():
+    """`group_codes` numbers groups as the block wants them; a new group is none of them."""
+    X, groups = np.array([[1.0], [2.0], [3.0], [5.0], [6.0], [7.0]]), list("bbbaaa")
+    step = DisparateImpactRemover().fit(X, groups=groups)
+    assert step.group_codes(["b", "a", "c", None]).tolist() == [1, 0, -1, -1]
+    mx = pytest.importorskip("mxnet")
+    block = step.as_block()(mx.nd.array(X), mx.nd.array(step.group_codes(groups)))
+    np.testing.assert_allclose(block.asnumpy(), step.transform(X, groups=groups), rtol=1e-6)
