@@ -331,36 +331,38 @@ def draw(results: dict[str, Any], path: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    colours = {"preprocessing": "Oranges", "loss": "Blues", "batch selection": "Greens"}
-    figure, axes = plt.subplots(len(results), len(CRITERIA), figsize=(13, 4.6 * len(results)), squeeze=False)
+    styles = {"preprocessing": "--", "loss": "-", "batch selection": "-."}
+    figure, axes = plt.subplots(len(results), len(CRITERIA), figsize=(13, 4.4 * len(results)), squeeze=False)
+    methods = [k for k, v in next(iter(results.values()))[CRITERIA[0]].items() if v.get("kind") in styles]
+    colours = dict(zip(methods, plt.get_cmap("tab20")(np.arange(len(methods)) % 20)))
+    markers = dict(zip(methods, "osD^v<>PX*hpd8" * 2))
     for row, (name, result) in zip(axes, results.items()):
         for axis, criterion in zip(row, [c for c in CRITERIA if c in result]):
-            rows = {k: v for k, v in result[criterion].items() if "kind" in v}
-            for kind, palette in colours.items():
-                some = [k for k, v in rows.items() if v["kind"] == kind]
-                shades = plt.get_cmap(palette)(np.linspace(0.45, 0.95, max(2, len(some))))
-                for method, shade, marker in zip(some, shades, "osD^v<>PX*hpd8sD^v" * 2):
-                    curve = [(p["gap"]["mean"], p["accuracy"]["mean"]) for p in rows[method]["curve"]]
-                    gaps, accuracies = zip(*sorted(curve))
-                    axis.plot(gaps, accuracies, marker=marker, ms=4, lw=1, color=shade, label=method)
+            rows = result[criterion]
+            for method in methods:  # in the order of the settings
+                curve = np.array([(p["gap"]["mean"], p["accuracy"]["mean"]) for p in rows[method]["curve"]])
+                style = {"ls": styles[rows[method]["kind"]], "marker": markers[method], "color": colours[method]}
+                axis.plot(*curve.T, ms=4, lw=1, label=method, **style)
             for method, marker in (("no mitigation", "*"), ("reweighing", "X")):
                 point = rows[method]["chosen"]
-                axis.scatter(point["gap"]["mean"], point["accuracy"]["mean"], s=150, c="black", marker=marker, zorder=5)
-                axis.annotate(
-                    method, (point["gap"]["mean"], point["accuracy"]["mean"]), (6, 6), textcoords="offset points"
-                )
-            axis.axvline(result[criterion]["chance alone makes"]["mean"], color="grey", lw=1, ls=":")
+                where = (point["gap"]["mean"], point["accuracy"]["mean"])
+                label = method if axis is axes[0][0] else None
+                axis.scatter(*where, s=140, c="black", marker=marker, zorder=5, label=label)
+            chance = result[criterion]["chance alone makes"]["mean"]
+            axis.axvline(chance, color="grey", lw=1, ls=":")
             axis.set(title=f"{name}: {criterion.replace('_', ' ')}", xlabel="gap on test rows", ylabel="accuracy")
-            low = min(
-                rows["no mitigation"]["chosen"]["accuracy"]["mean"], rows["reweighing"]["chosen"]["accuracy"]["mean"]
-            )
-            axis.set_ylim(low - 0.06, None)
-            axis.set_xlim(0, None)
+            best = max(p["accuracy"]["mean"] for m in methods for p in rows[m]["curve"])
+            axis.set_ylim(best - 0.045, best + 0.005)
+            known = [rows[method]["chosen"]["gap"]["mean"] for method in ("no mitigation", "reweighing")]
+            axis.set_xlim(0, 1.15 * max(known))
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncol=5, fontsize=8, frameon=False)
-    figure.suptitle("Mean of five splits; dotted: what chance alone makes of a gap of 0", fontsize=10)
-    figure.tight_layout(rect=(0, 0.3 / len(results), 1, 0.99))
-    figure.savefig(path, dpi=110)
+    figure.suptitle(
+        "Means of the splits, a point for each setting. Dashed: preprocessing. Dotted: what chance makes of a gap of 0",
+        fontsize=10,
+    )
+    figure.tight_layout(rect=(0, 0.36 / len(results), 1, 0.985))
+    figure.legend(handles, labels, loc="lower center", ncol=5, fontsize=9, frameon=False)
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ mx: Any = import_mxnet()
 def check_strength(value: Any, name: str = "strength") -> float:
     """Return a strength as a float, finite and not negative."""
     try:
+        if isinstance(value, (str, bool)):
+            raise TypeError(value)
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InputTypeError(

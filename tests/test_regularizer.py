@@ -593,3 +593,11 @@ def test_two_types_are_refused():
     net[2].cast("float64")
     with pytest.raises(InputError, match="one type"):
         L2(net, 0.1)
+
+
+def test_a_proximal_step_is_no_term_of_a_loss(make_net):
+    """Its gradient would never give zeros, and come on top of the step."""
+    regularizer = L1(make_net(), 0.1, step="proximal")
+    assert regularizer().shape == (1,)
+    with mx.autograd.record(), pytest.raises(InputError, match="after trainer"):
+        regularizer()

@@ -149,6 +149,11 @@ class GroupLoss(Stateful, mx.gluon.loss.Loss):
 def as_float(values: Any, pred: Any) -> Any:
     """Return labels or codes as float32, with predictions of float64 as that: the engine computes with one type."""
     if not isinstance(values, mx.nd.NDArray):
+        if isinstance(pred, mx.nd.NDArray) and values is not None:
+            raise InputTypeError(
+                f"Labels and groups must be NDArrays of numbers, as a batch holds them; got {type(values).__name__}. "
+                "Put the codes into the dataset: mxfair.Groups(values).codes.astype('float32')."
+            )
         return values
     kind = np.float64 if isinstance(pred, mx.nd.NDArray) and pred.dtype is np.float64 else np.float32
     return values if values.dtype is kind else values.astype(kind)
@@ -211,7 +216,10 @@ def group_count(n_groups: Any) -> int:
     if isinstance(n_groups, Groups):
         return int(n_groups.known.sum())
     if isinstance(n_groups, bool) or not isinstance(n_groups, int):
-        raise InputTypeError(f"'n_groups' must be a whole number or Groups; got {n_groups!r}. Give 2, say.")
+        raise InputTypeError(
+            f"'n_groups' must be a whole number or Groups; got {type(n_groups).__name__}. Give 2, say, or "
+            "mxfair.Groups(values)."
+        )
     if n_groups < 2:
         raise InputError(f"'n_groups' must be at least 2; got {n_groups}. One group has no gap.")
     return n_groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from mxfair.loss._steered import steer, steered_base
 from mxfair.loss.weighted import WeightedLoss
 
 mx: Any = import_mxnet()
+
+#: A batch of this size has several groups, unless the codes are wrong or the rows in order.
+FEW = 20
 
 __all__ = ["PenalizedLoss", "Penalty"]
 
@@ -44,6 +48,12 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
     def __init__(
         self, n_groups: Any, *, strength: Any = 1.0, link: str | None = None, n_classes: int = 2, **kwargs: Any
     ) -> None:
+        unknown = sorted(kwargs.keys() - {"prefix", "params"})
+        if unknown:
+            raise InputTypeError(
+                f"{type(self).__name__} must be given options that it has; got {', '.join(unknown)}. All penalties "
+                "have strength, link and n_classes."
+            )
         super().__init__(**kwargs)
         self.n_groups = None if n_groups is None else group_count(n_groups)
         self.n_classes = positive_integer(n_classes, "n_classes", minimum=2)
@@ -56,7 +66,12 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
     #: Whether the link is that of a base loss.
     _inferred = False
 
-    def __call__(self, pred: Any, label: Any, group: Any) -> Any:
+    def __repr__(self) -> str:
+        of = "" if self.n_groups is None else f"{self.n_groups} groups, "
+        named = f"{self.criterion.name}, " if hasattr(self, "criterion") else ""
+        return f"{type(self).__name__}({named}{of}strength {self._strength_now:g})"
+
+    def __call__(self, pred: Any, label: Any, group: Any = None) -> Any:
         """Return the penalty of a batch times its strength, once per sample: shape (batch_size,), all alike.
 
         Parameters
@@ -72,6 +87,11 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray or Symbol
         """
+        if group is None:
+            raise InputTypeError(
+                f"{type(self).__name__} must be called with pred, label and group; got no group. To train with it, "
+                "wrap it: PenalizedLoss(loss, penalty)."
+            )
         return self._call(pred, label, group)
 
     def penalty(self, F: Any, pred: Any, label: Any, group: Any, **params: Any) -> Any:
@@ -202,6 +222,13 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
                 raise InputError(
                     f"'group' must hold codes from 0 to {self.n_groups - 1}; got {codes.min():g} to {codes.max():g} "
                     "only. Give the codes of mxfair.Groups."
+                )
+            if n >= FEW and len(np.unique(codes[(codes >= 0) & (codes < self.n_groups)])) < 2:
+                warnings.warn(
+                    f"The first batch ({n} samples) holds one of the groups 0 to {self.n_groups - 1} only: its gaps "
+                    "are 0. Shuffle the rows, and give the codes of mxfair.Groups; other codes count for no group.",
+                    UserWarning,
+                    stacklevel=2,
                 )
 
     def _check_labels(self, label: Any) -> None:

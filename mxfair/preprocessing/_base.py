@@ -247,8 +247,8 @@ class SensitiveStep(Step):
         """Return the groups, or say how to give them."""
         if groups is None:
             raise InputError(
-                f"{type(self).__name__} must know the sensitive attribute; got none. Pass groups=, or name its columns "
-                "of X: sensitive=[...]."
+                f"{type(self).__name__} must know the sensitive attribute; got none. Pass groups= by name (the second "
+                "argument of fit is y), or name its columns of X: sensitive=[...]."
             )
         return groups
 

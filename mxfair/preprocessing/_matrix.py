@@ -50,8 +50,9 @@ def _of_frame(X: Any, name: str) -> np.ndarray:
     bad = [str(X.columns[i]) for i, kind in enumerate(types) if not _is_real(kind, pd)]
     if bad:
         raise InputError(
-            f"'{name}' must hold numbers; got text or others in {', '.join(bad[:10])}. Encode these columns first, "
-            "with mxfair.preprocessing.TabularEncoder say."
+            f"'{name}' must hold numbers; got text or others in {', '.join(bad[:10])}"
+            f"{f' and {len(bad) - 10} more' if len(bad) > 10 else ''}. Convert numbers with astype(float), encode "
+            "categories with mxfair.preprocessing.TabularEncoder."
         )
     if all(isinstance(kind, np.dtype) for kind in types):
         return X.to_numpy(dtype=np.float32 if types and all(kind == np.float32 for kind in types) else np.float64)

@@ -83,6 +83,11 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray
         """
+        if self.step == "proximal" and mx.autograd.is_recording():
+            raise InputError(
+                f"A proximal {type(self).__name__} must be applied after trainer.step, by proximal(trainer); got a "
+                "call that is recorded, whose gradient would come on top. Use step='gradient' in a loss."
+            )
         for parameter in self._chosen:
             _known_shape(parameter)
         ctx = ctx or self._chosen[0].list_ctx()[0]

@@ -469,3 +469,33 @@ def test_a_loss_without_the_group_says_so():
     pred, label, _ = arrays(*batch())
     with pytest.raises(InputTypeError, match="third item"):
         loss(pred, label)
+
+
+@pytest.mark.parametrize(
+    ("use", "error", "words"),
+    [
+        (lambda p, b: p(b[0], b[1]), InputTypeError, "wrap it: PenalizedLoss"),
+        (lambda p, b: p(b[0], b[1], b[2].asnumpy()), InputTypeError, "NDArrays of numbers"),
+        (lambda p, b: p(b[0], b[1], list("ab") * 20), InputTypeError, "NDArrays of numbers"),
+        (lambda p, b: GapPenalty("equalized_odds", 2, strenght=0.3), InputTypeError, "strenght"),
+        (lambda p, b: GapPenalty("equalized_odds", 2, strength="0.3"), InputTypeError, "'strength'"),
+        (lambda p, b: GapPenalty("equalized_odds", 2, strength=True), InputTypeError, "'strength'"),
+        (lambda p, b: GapPenalty("equalized_odds", ["a", "b"]), InputTypeError, "mxfair.Groups"),
+    ],
+)
+def test_what_a_newcomer_does_is_explained(use, error, words):
+    """The penalty as the loss, groups as text, a misspelt option: the message says what to do."""
+    with pytest.raises(error, match=words):
+        use(GapPenalty("equalized_odds", 2, link="sigmoid"), arrays(*batch()))
+
+
+def test_codes_that_start_at_one_are_noticed():
+    """Groups 1 and 2 of two: the second counts as unknown, and no gap is left to lower."""
+    outputs, label, group = batch()
+    with pytest.warns(UserWarning, match="one of the groups"):
+        GapPenalty("equalized_odds", 2, link="sigmoid")(*arrays(outputs, label, group + 1))
+
+
+def test_a_penalty_says_what_it_is():
+    """For printing a loss."""
+    assert repr(GapPenalty("equalized_odds", 2, strength=0.3)) == "GapPenalty(equalized_odds, 2 groups, strength 0.3)"
