@@ -9,7 +9,7 @@ import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._inference import ZERO_COPY, arrays_of
-from mxfair._validation import InputError, generator, one_of, positive_integer, same_length
+from mxfair._validation import InputError, InputTypeError, generator, one_of, positive_integer, same_length
 from mxfair.criterion import Criterion, LossCriterion, criterion_named
 from mxfair.data._blocks import BlockSampler, Epoch
 from mxfair.data._columns import column_of, with_column
@@ -128,6 +128,7 @@ class DataLoader(mx.gluon.data.DataLoader):
     ) -> None:
         if len(dataset) == 0:
             raise InputError("'dataset' must hold at least one sample; got none.")
+        _check_first(dataset)
         if batch_size is not None and kwargs.get("sampler") is kwargs.get("batch_sampler") is None:
             if kwargs.get("last_batch") in (None, "keep"):
                 batches = _PlainBatches(len(dataset), batch_size, shuffle=bool(shuffle), seed=seed)
@@ -341,6 +342,19 @@ class FairDataLoader(DataLoader):
         )
         super().__init__(dataset, batch_sampler=sampler, **kwargs)
         self.batch_sampler = sampler
+
+
+def _check_first(dataset: Any) -> None:
+    """Refuse arrays of text, which neither this loader nor Gluon's can put into a batch."""
+    for column in getattr(dataset, "_data", ()) if type(dataset) is mx.gluon.data.ArrayDataset else ():
+        if not isinstance(column, (np.ndarray, list, tuple)) and not hasattr(column, "iloc"):
+            continue
+        item = next(iter(column))
+        if item is None or isinstance(item, (str, bytes)):
+            raise InputTypeError(
+                f"'dataset' must hold numbers, since a batch is an array; got {item!r}. Give the codes of a group: "
+                "mxfair.Groups(values).codes.astype('float32')."
+            )
 
 
 def _bytes_per_row(array: Any) -> int:

@@ -6,7 +6,7 @@ import pytest
 from mxnet import gluon
 
 from mxfair._validation import InputError, InputTypeError
-from mxfair.data import CellStats, Controller, FairBatchSampler, FairDataLoader, FullPass
+from mxfair.data import CellStats, Controller, DataLoader, FairBatchSampler, FairDataLoader, FullPass
 
 LABELS = np.tile([0.0, 1.0], 20).astype("float32")
 GROUPS = np.repeat(["f", "m"], 20)
@@ -275,3 +275,11 @@ def test_an_empty_dataset_is_refused():
 
     with pytest.raises(InputError, match="'dataset' must hold at least one sample; got none"):
         DataLoader(gluon.data.SimpleDataset([]), 4)
+
+
+@pytest.mark.parametrize("groups", [list("ab") * 4, np.array(list("ab") * 4), np.array(["a", None] * 4, dtype=object)])
+def test_text_in_a_dataset_is_refused_at_construction(groups):
+    """Gluon's loader ends with KeyError: numpy.str_ in the first batch."""
+    dataset = gluon.data.ArrayDataset(np.zeros((8, 2), "float32"), np.zeros(8, "float32"), groups)
+    with pytest.raises(InputTypeError, match="codes of a group"):
+        DataLoader(dataset, 4)
