@@ -16,7 +16,11 @@ mx: Any = import_mxnet()
 
 
 class SoftRates(Penalty):
-    """Base of what compares soft rates: the soft confusion tensor of the batches remembered, and the rates of it."""
+    """Base of what compares soft rates: the soft confusion tensor of the batches remembered, and the rates of it.
+
+    All is flat: sums of the cells, rates in the order (group, rate). What is linear is a constant matrix, since a step
+    costs an operator's call more than its arithmetic.
+    """
 
     steered = True
 
@@ -33,82 +37,92 @@ class SoftRates(Penalty):
         above = [m if r.share else m.astype(float) for (m, _), (r, _) in zip(masks, pairs)]
         # A quotient that is no share, FN / FP say, is compared as FN / (FN + FP): equal where it is, and bounded.
         below = [w if r.share else w.astype(float) + n for (n, w), (r, _) in zip(masks, pairs)]
-        self._plane = np.stack([*above, *below], axis=-1).astype(np.float32)  # (label, prediction, rate)
+        self._planes = [np.stack(masks, axis=-1).astype(np.float32) for masks in (above, below)]  # label, pred, rate
+        cells, figures = self.n_groups * self.n_classes, self.n_groups * self._n_rates
         with self.name_scope():
-            self.masks = self._state("masks", (self.n_classes**2, 2 * self._n_rates))
+            self.above = self._state("above", (cells * self.n_classes, figures))
+            self.below = self._state("below", (cells * self.n_classes, figures))
+            self.alike = self._state("alike", (figures, figures))
+            self.alike.set_data(mx.nd.array(np.kron(np.ones((self.n_groups,) * 2), np.eye(self._n_rates))))
             if self.memory:
-                self.past = self._state("past", (self.n_groups * self.n_classes**2,))
+                self.past = self._state("past", (cells * self.n_classes,))
                 self.age = self._state("age", (1,))
         if self.link is not None:
             self._linked()
 
     def _linked(self) -> None:
-        """Set the masks of what is summed: probabilities of the classes, or 1 and p where there is one output."""
-        plane = self._plane
+        """Set the maps from sums to numerators and denominators.
+
+        Summed in each cell are the probabilities of the classes; with one output 1 in all cells, then p in all cells.
+        """
         if self._columns == 1 and self.n_classes > 2:
             raise InputError(
                 f"'n_classes' must be 2 with link={self.link!r}, one output per sample; got {self.n_classes}. Give the "
                 "net an output for each class, and the loss that goes with it."
             )
-        if self._columns == 1:  # counts of label y: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
-            plane = np.concatenate([plane[:, 0], plane[:, 1] - plane[:, 0]])
-        self.masks.set_data(mx.nd.array(plane.reshape(self.n_classes**2, -1)))
+        for parameter, plane in zip((self.above, self.below), self._planes):
+            if self._columns == 1:  # counts of a label: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
+                parts = [np.kron(np.eye(self.n_groups), part) for part in (plane[:, 0], plane[:, 1] - plane[:, 0])]
+                parameter.set_data(mx.nd.array(np.concatenate(parts)))
+            else:
+                flat_plane = plane.reshape(self.n_classes**2, -1)
+                parameter.set_data(mx.nd.array(np.kron(np.eye(self.n_groups), flat_plane)))
+
+    @property
+    def _fixed_below(self) -> bool:
+        """Whether denominators count labels only, and not predictions (whose logarithms may not be of shares)."""
+        plane = self._planes[1]
+        return self.link != "exp" and bool((plane == plane[:, :1]).all())
 
     def _states(self) -> list[Any]:
         return [self.past, self.age] if self.memory else []
 
-    def _sums(self, F: Any, pred: Any, label: Any, group: Any, past: Any) -> tuple[Any, Any, Any]:
-        """Return predictions, cells as indicators, and the sums of the cells, flat.
-
-        Summed are the probabilities of the classes; with one output 1 and p, the size and the expected positives.
-        """
+    def _sums(self, F: Any, pred: Any, label: Any, group: Any, params: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return predictions, cells as indicators, and the sums of the cells."""
         member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
         if self._columns > 1:
             prob = self._probabilities(F, pred)
-            sums = F.reshape(F.dot(member, prob, transpose_a=True), shape=(self.n_groups, -1))
+            sums = F.reshape(F.dot(member, prob, transpose_a=True), shape=(-1,))
         else:
             prob = self._score(F, pred)
-            by_group = (F.sum(member, axis=0), F.dot(prob, member))
-            sums = F.concat(*(F.reshape(part, shape=(self.n_groups, -1)) for part in by_group), dim=1)
-        sums = F.reshape(sums, shape=(-1,))
-        return prob, member, sums if past is None else self._aged(past, sums)
+            sums = F.concat(F.sum(member, axis=0), F.dot(prob, member), dim=0)
+        return prob, member, params["past"] * self.memory + sums * (1 - self.memory) if self.memory else sums
 
-    def _aged(self, past: Any, now: Any) -> Any:
-        return past * self.memory + now * (1 - self.memory)
-
-    def _new_states(self, F: Any, sums: Any, params: dict[str, Any]) -> tuple[Any, ...]:
+    def _new_states(self, sums: Any, params: dict[str, Any]) -> tuple[Any, ...]:
         """Return what is to be remembered: the sums, and how much of a whole batch they hold."""
-        return (sums, self._aged(params["age"], F.ones_like(params["age"]))) if self.memory else ()
+        return (sums, params["age"] * self.memory + (1 - self.memory)) if self.memory else ()
 
-    def _rates(self, F: Any, sums: Any, masks: Any) -> tuple[Any, Any, Any]:
-        """Return rates (n_groups, n_rates), 0 where undefined, their denominators, and 1 where these are not 0."""
-        parts = F.dot(F.reshape(sums, shape=(self.n_groups, -1)), masks)
-        above = F.slice_axis(parts, axis=1, begin=0, end=self._n_rates)
-        below = F.slice_axis(parts, axis=1, begin=self._n_rates, end=2 * self._n_rates)
-        return above / (below + 1e-12), below + 1e-12, below > 1e-6
+    def _rates(self, F: Any, sums: Any, params: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """Return rates, 0 where undefined, their denominators, and 1 where these are not 0."""
+        below = F.dot(sums, params["below"])
+        return F.dot(sums, params["above"]) / (below + 1e-12), below + 1e-12, below > 1e-6
 
-    def _apart(self, F: Any, rates: Any, defined: Any) -> Any:
-        """Return the distances to the mean over the groups that have the rate, 0 for the others; self-adjoint."""
-        mean = F.sum(rates * defined, axis=0, keepdims=True) / (F.sum(defined, axis=0, keepdims=True) + 1e-12)
-        return F.broadcast_minus(rates, mean) * defined
+    def _apart(self, F: Any, rates: Any, defined: Any, params: dict[str, Any]) -> Any:
+        """Return the distances to the mean over the groups that have the rate, 0 for the others; self-adjoint.
 
-    def _slope(self, F: Any, by_rate: Any, rates: Any, below: Any, masks: Any) -> Any:
-        """Return the derivative by the sums of each cell, given that by the rates.
-
-        r = a / b with a = sums . A and b = sums . B, so that dr / dsums = (A - r B) / b.
+        Rates that are not defined must be 0.
         """
-        up = by_rate / below
-        by_sums = F.dot(F.concat(up, -up * rates, dim=1), masks, transpose_b=True)
-        if self._columns > 1:
-            return F.reshape(by_sums, shape=(-1, self.n_classes))
-        return F.reshape(F.slice_axis(by_sums, axis=1, begin=self.n_classes, end=None), shape=(-1, 1))
+        mean = F.dot(rates, params["alike"]) / (F.dot(defined, params["alike"]) + 1e-12)
+        return (rates - mean) * defined
 
-    def _steered(self, F: Any, by_sums: Any, prob: Any, member: Any, label: Any, scale: Any) -> Any:
-        """Return the slope by the outputs; `scale` is the strength, times what the sums are short of a whole batch."""
-        size = F.cast(F.size_array(label), dtype="float32") * scale
-        slope = F.dot(member, F.broadcast_mul(by_sums, size))
-        slope = slope if self._columns > 1 else F.reshape(slope, shape=(-1,))
-        return self._by_output(F, slope, prob)
+    def _slope(
+        self, F: Any, by_rate: Any, rates: Any, below: Any, of: tuple[Any, Any, Any], scale: Any, params: dict[str, Any]
+    ) -> Any:
+        """Return the derivative by the outputs, given that by the rates.
+
+        r = a / b with a = sums . A and b = sums . B, so that dr / dsums = (A - r B) / b. `of` are predictions, cells
+        and labels; `scale` is the strength, times what the sums are short of a whole batch.
+        """
+        prob, member, label = of
+        up = F.broadcast_mul(by_rate / below, F.cast(F.size_array(label), dtype="float32") * scale)
+        by_sums = F.dot(params["above"], up)
+        if not self._fixed_below:
+            by_sums = by_sums - F.dot(params["below"], up * rates)
+        if self._columns > 1:
+            by_sums = F.reshape(by_sums, shape=(-1, self.n_classes))
+        else:  # those of 1 have no derivative
+            by_sums = F.slice_axis(by_sums, axis=0, begin=self.n_groups * self.n_classes, end=None)
+        return self._by_output(F, F.dot(member, by_sums), prob)
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         super()._check(pred, label, group)

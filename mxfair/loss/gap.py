@@ -90,30 +90,30 @@ class GapPenalty(SoftRates):
         -------
         Steered
         """
-        strength, masks = params["strength"], params["masks"]
-        prob, member, sums = self._sums(F, pred, label, group, params.get("past"))
-        rates, below, defined = self._rates(F, sums, masks)
-        value, by_rate = self._norm(F, self._apart(F, rates, defined), defined)
-        by_sums = self._slope(F, by_rate, rates, below, masks)
-        states = self._new_states(F, sums, params)
-        slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
+        strength = params["strength"]
+        prob, member, sums = self._sums(F, pred, label, group, params)
+        rates, below, defined = self._rates(F, sums, params)
+        value, by_rate = self._norm(F, self._apart(F, rates, defined, params), defined, params)
+        states = self._new_states(sums, params)
+        scale = strength * states[1] if states else strength
+        slope = self._slope(F, by_rate, rates, below, (prob, member, label), scale, params)
         return Steered(value * strength, slope, states)
 
-    def _norm(self, F: Any, apart: Any, defined: Any) -> tuple[Any, Any]:
+    def _norm(self, F: Any, apart: Any, defined: Any, params: dict[str, Any]) -> tuple[Any, Any]:
         """Return the norm of distances to the mean, rounded off at 0, and its derivative by the rates."""
         if self.norm == "squared":
-            return F.reshape(2.0 * F.sum(F.square(apart)), shape=(1,)), 4.0 * apart
+            return 2.0 * F.sum(F.square(apart), keepdims=True), 4.0 * apart
         if self.norm == "l2":
             root = F.sqrt(2.0 * F.sum(F.square(apart), keepdims=True) + ROUND**2)
-            return F.reshape(root - ROUND, shape=(1,)), 2.0 * F.broadcast_div(apart, root)
+            return root - ROUND, F.broadcast_div(2.0 * apart, root)
         size = F.sqrt(F.square(apart) + ROUND**2)
         slope = apart / size
         if self.norm == "l1":
-            return F.reshape(F.sum(size - ROUND), shape=(1,)), self._apart(F, slope, defined)
+            return F.sum(size - ROUND, keepdims=True), self._apart(F, slope, defined, params)
         top = F.max(size, keepdims=True)
         largest = F.broadcast_equal(size, top)  # shared where several are
         slope = 2.0 * F.broadcast_div(slope * largest, F.sum(largest, keepdims=True))
-        return F.reshape(2.0 * (top - ROUND), shape=(1,)), self._apart(F, slope, defined)
+        return 2.0 * (top - ROUND), self._apart(F, slope, defined, params)
 
 
 class GapConstraint(SoftRates):
@@ -205,19 +205,21 @@ class GapConstraint(SoftRates):
         -------
         Steered
         """
-        strength, masks, multipliers = params["strength"], params["masks"], params["multipliers"]
-        prob, member, sums = self._sums(F, pred, label, group, params.get("past"))
-        rates, below, defined = self._rates(F, sums, masks)
-        apart = F.reshape(self._apart(F, rates, defined), shape=(1, -1))
+        strength, multipliers = params["strength"], params["multipliers"]
+        prob, member, sums = self._sums(F, pred, label, group, params)
+        rates, below, defined = self._rates(F, sums, params)
+        apart = self._apart(F, rates, defined, params)
         # A group that no batch had yet is 0 away from the mean: its constraints hold.
-        violation = F.reshape(F.concat(apart, -apart, dim=0), shape=(-1,)) - self.bound / 2
+        violation = F.concat(apart, -apart, dim=0) - self.bound / 2
         active = F.relu(multipliers + self.rho * violation)
-        value = F.reshape(F.sum(F.square(active) - F.square(multipliers)), shape=(1,)) / (2 * self.rho)
-        signs = F.reshape(active, shape=(2, -1))
-        by_apart = F.slice_axis(signs, axis=0, begin=0, end=1) - F.slice_axis(signs, axis=0, begin=1, end=2)
-        by_rate = self._apart(F, F.reshape(by_apart, shape=(self.n_groups, -1)), defined)
-        by_sums = self._slope(F, by_rate, rates, below, masks)
+        value = F.sum(F.square(active) - F.square(multipliers), keepdims=True) / (2 * self.rho)
+        count = self.n_groups * self._n_rates
+        by_apart = F.slice_axis(active, axis=0, begin=0, end=count) - F.slice_axis(
+            active, axis=0, begin=count, end=None
+        )
+        by_rate = self._apart(F, by_apart * defined, defined, params)
         raised = F.relu(multipliers + self.step * violation)
-        states = self._new_states(F, sums, params)
-        slope = self._steered(F, by_sums, prob, member, label, strength * states[1] if states else strength)
+        states = self._new_states(sums, params)
+        scale = strength * states[1] if states else strength
+        slope = self._slope(F, by_rate, rates, below, (prob, member, label), scale, params)
         return Steered(value * strength, slope, (*states, raised))
