@@ -38,15 +38,15 @@ class SoftRates(Penalty):
         # A quotient that is no share, FN / FP say, is compared as FN / (FN + FP): equal where it is, and bounded.
         below = [w if r.share else w.astype(float) + n for (n, w), (r, _) in zip(masks, pairs)]
         self._planes = [np.stack(masks, axis=-1).astype(np.float32) for masks in (above, below)]  # label, pred, rate
-        cells, figures = self.n_groups * self.n_classes, self.n_groups * self._n_rates
+        self._cells, figures = self.n_groups * self.n_classes, self.n_groups * self._n_rates
+        length = self._cells * self.n_classes + bool(self.memory)  # and the samples
         with self.name_scope():
-            self.above = self._state("above", (cells * self.n_classes, figures))
-            self.below = self._state("below", (cells * self.n_classes, figures))
+            self.above = self._state("above", (length, figures))
+            self.below = self._state("below", (length, figures))
             self.alike = self._state("alike", (figures, figures))
             self.alike.set_data(mx.nd.array(np.kron(np.ones((self.n_groups,) * 2), np.eye(self._n_rates))))
             if self.memory:
-                self.past = self._state("past", (cells * self.n_classes,))
-                self.age = self._state("age", (1,))
+                self.past = self._state("past", (length,))
         if self.link is not None:
             self._linked()
 
@@ -54,6 +54,7 @@ class SoftRates(Penalty):
         """Set the maps from sums to numerators and denominators.
 
         Summed in each cell are the probabilities of the classes; with one output 1 in all cells, then p in all cells.
+        Where sums are remembered, the number of samples is the last.
         """
         if self._columns == 1 and self.n_classes > 2:
             raise InputError(
@@ -63,10 +64,10 @@ class SoftRates(Penalty):
         for parameter, plane in zip((self.above, self.below), self._planes):
             if self._columns == 1:  # counts of a label: (N - S, S), so that A_0 (N - S) + A_1 S = A_0 N + (A_1 - A_0) S
                 parts = [np.kron(np.eye(self.n_groups), part) for part in (plane[:, 0], plane[:, 1] - plane[:, 0])]
-                parameter.set_data(mx.nd.array(np.concatenate(parts)))
             else:
-                flat_plane = plane.reshape(self.n_classes**2, -1)
-                parameter.set_data(mx.nd.array(np.kron(np.eye(self.n_groups), flat_plane)))
+                parts = [np.kron(np.eye(self.n_groups), plane.reshape(self.n_classes**2, -1))]
+            rows = np.concatenate(parts)
+            parameter.set_data(mx.nd.array(np.pad(rows, ((0, parameter.shape[0] - len(rows)), (0, 0)))))
 
     @property
     def _fixed_below(self) -> bool:
@@ -75,22 +76,28 @@ class SoftRates(Penalty):
         return self.link != "exp" and bool((plane == plane[:, :1]).all())
 
     def _states(self) -> list[Any]:
-        return [self.past, self.age] if self.memory else []
+        return [self.past] if self.memory else []
 
-    def _sums(self, F: Any, pred: Any, label: Any, group: Any, params: dict[str, Any]) -> tuple[Any, Any, Any]:
-        """Return predictions, cells as indicators, and the sums of the cells."""
-        member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self.n_groups * self.n_classes)
+    def _sums(self, F: Any, pred: Any, label: Any, group: Any, params: dict[str, Any]) -> tuple[Any, Any, Any, Any]:
+        """Return predictions, cells as indicators, the sums of the cells, and the samples that these are of."""
+        member = F.one_hot(flat(F, group) * self.n_classes + flat(F, label), depth=self._cells)
+        size = F.cast(F.size_array(label), dtype="float32")
+        own = [size] if self.memory else []
         if self._columns > 1:
             prob = self._probabilities(F, pred)
             sums = F.reshape(F.dot(member, prob, transpose_a=True), shape=(-1,))
+            sums = F.concat(sums, *own, dim=0) if own else sums
         else:
             prob = self._score(F, pred)
-            sums = F.concat(F.sum(member, axis=0), F.dot(prob, member), dim=0)
-        return prob, member, params["past"] * self.memory + sums * (1 - self.memory) if self.memory else sums
+            sums = F.concat(F.sum(member, axis=0), F.dot(prob, member), *own, dim=0)
+        if own:
+            sums = params["past"] * self.memory + sums
+            size = F.slice_axis(sums, axis=0, begin=-1, end=None)
+        return prob, member, sums, size
 
-    def _new_states(self, sums: Any, params: dict[str, Any]) -> tuple[Any, ...]:
-        """Return what is to be remembered: the sums, and how much of a whole batch they hold."""
-        return (sums, params["age"] * self.memory + (1 - self.memory)) if self.memory else ()
+    def _new_states(self, sums: Any) -> tuple[Any, ...]:
+        """Return what is to be remembered."""
+        return (sums,) if self.memory else ()
 
     def _rates(self, F: Any, sums: Any, params: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return rates, 0 where undefined, their denominators, and 1 where these are not 0."""
@@ -106,22 +113,24 @@ class SoftRates(Penalty):
         return (rates - mean) * defined
 
     def _slope(
-        self, F: Any, by_rate: Any, rates: Any, below: Any, of: tuple[Any, Any, Any], scale: Any, params: dict[str, Any]
+        self, F: Any, by_rate: Any, rates: Any, below: Any, of: tuple[Any, Any], scale: Any, params: dict[str, Any]
     ) -> Any:
         """Return the derivative by the outputs, given that by the rates.
 
-        r = a / b with a = sums . A and b = sums . B, so that dr / dsums = (A - r B) / b. `of` are predictions, cells
-        and labels; `scale` is the strength, times what the sums are short of a whole batch.
+        r = a / b with a = sums . A and b = sums . B, so that dr / dsums = (A - r B) / b. `of` are predictions and
+        cells; `scale` is the strength times the samples that the sums are of.
         """
-        prob, member, label = of
-        up = F.broadcast_mul(by_rate / below, F.cast(F.size_array(label), dtype="float32") * scale)
+        prob, member = of
+        up = F.broadcast_mul(by_rate / below, scale)
         by_sums = F.dot(params["above"], up)
         if not self._fixed_below:
             by_sums = by_sums - F.dot(params["below"], up * rates)
-        if self._columns > 1:
+        stop = self._cells * self.n_classes
+        if self._columns == 1:  # those of 1 have no derivative
+            by_sums = F.slice_axis(by_sums, axis=0, begin=self._cells, end=stop)
+        else:
+            by_sums = F.slice_axis(by_sums, axis=0, begin=0, end=stop) if self.memory else by_sums
             by_sums = F.reshape(by_sums, shape=(-1, self.n_classes))
-        else:  # those of 1 have no derivative
-            by_sums = F.slice_axis(by_sums, axis=0, begin=self.n_groups * self.n_classes, end=None)
         return self._by_output(F, F.dot(member, by_sums), prob)
 
     def _check(self, pred: Any, label: Any, group: Any) -> None:

@@ -84,20 +84,18 @@ class GapPenalty(SoftRates):
         F, pred, label, group
             As for `Penalty.penalty`.
         **params
-            The strength, the rates' masks, the sums remembered and their weight.
+            The strength, the rates' masks, the sums remembered.
 
         Returns
         -------
         Steered
         """
         strength = params["strength"]
-        prob, member, sums = self._sums(F, pred, label, group, params)
+        prob, member, sums, size = self._sums(F, pred, label, group, params)
         rates, below, defined = self._rates(F, sums, params)
         value, by_rate = self._norm(F, self._apart(F, rates, defined, params), defined, params)
-        states = self._new_states(sums, params)
-        scale = strength * states[1] if states else strength
-        slope = self._slope(F, by_rate, rates, below, (prob, member, label), scale, params)
-        return Steered(value * strength, slope, states)
+        slope = self._slope(F, by_rate, rates, below, (prob, member), strength * size, params)
+        return Steered(value * strength, slope, self._new_states(sums))
 
     def _norm(self, F: Any, apart: Any, defined: Any, params: dict[str, Any]) -> tuple[Any, Any]:
         """Return the norm of distances to the mean, rounded off at 0, and its derivative by the rates."""
@@ -199,14 +197,14 @@ class GapConstraint(SoftRates):
         F, pred, label, group
             As for `Penalty.penalty`.
         **params
-            The strength, the rates' masks, the multipliers, the sums remembered and their weight.
+            The strength, the rates' masks, the multipliers, the sums remembered.
 
         Returns
         -------
         Steered
         """
         strength, multipliers = params["strength"], params["multipliers"]
-        prob, member, sums = self._sums(F, pred, label, group, params)
+        prob, member, sums, size = self._sums(F, pred, label, group, params)
         rates, below, defined = self._rates(F, sums, params)
         apart = self._apart(F, rates, defined, params)
         # A group that no batch had yet is 0 away from the mean: its constraints hold.
@@ -219,7 +217,5 @@ class GapConstraint(SoftRates):
         )
         by_rate = self._apart(F, by_apart * defined, defined, params)
         raised = F.relu(multipliers + self.step * violation)
-        states = self._new_states(sums, params)
-        scale = strength * states[1] if states else strength
-        slope = self._slope(F, by_rate, rates, below, (prob, member, label), scale, params)
-        return Steered(value * strength, slope, (*states, raised))
+        slope = self._slope(F, by_rate, rates, below, (prob, member), strength * size, params)
+        return Steered(value * strength, slope, (*self._new_states(sums), raised))

@@ -360,4 +360,4 @@ class PenalizedLoss(GroupLoss):
         columns = self.penalties[0]._columns
         pred = pred if columns == 1 else F.reshape(pred, shape=(-1, columns))
         value, slope, states = self._parts(F, pred, label, group)
-        return [value, F.reshape(slope, shape=(-1,)), *states]
+        return [value, slope if columns == 1 else F.reshape(slope, shape=(-1,)), *states]
