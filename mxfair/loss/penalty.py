@@ -305,6 +305,10 @@ class PenalizedLoss(GroupLoss):
             for penalty in penalties:
                 self.register_child(penalty)
 
+    def __repr__(self) -> str:
+        parts = [type(self.base).__name__, *map(repr, self.penalties)]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     @property
     def _from_sigmoid(self) -> bool:
         """Whether the base loss takes probabilities."""

@@ -498,4 +498,7 @@ def test_codes_that_start_at_one_are_noticed():
 
 def test_a_penalty_says_what_it_is():
     """For printing a loss."""
-    assert repr(GapPenalty("equalized_odds", 2, strength=0.3)) == "GapPenalty(equalized_odds, 2 groups, strength 0.3)"
+    penalty = GapPenalty("equalized_odds", 2, strength=0.3)
+    assert repr(penalty) == "GapPenalty(equalized_odds, 2 groups, strength 0.3)"
+    loss = PenalizedLoss(gluon.loss.L2Loss(), penalty)
+    assert repr(loss) == f"PenalizedLoss(L2Loss, {penalty!r})"
