@@ -188,5 +188,5 @@ def _split(net: Any, loss: Any, n_items: int) -> tuple[tuple[Any, Any], list[Any
             pred, *rest = [mx.sym.var(name) for name in FLAT[:n_items]]
             outputs = loss._steered_outputs(mx.sym, pred, *rest)
             return (first, mx.sym.concat(*outputs, dim=0)), loss._states()
-    except Exception as error:
+    except Exception as error:  # as in `_whole`
         raise UnsupportedError(f"tracing failed ({type(error).__name__}: {error})") from error

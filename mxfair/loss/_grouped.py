@@ -163,7 +163,7 @@ class CellLoss(WrappedLoss):
     def _steered_outputs(self, F: Any, pred: Any, label: Any, group: Any) -> list[Any]:
         """Return the loss per sample, batch_size times its mean's derivative by the flat outputs, and the states."""
         base = steered_base(self.base)
-        loss, slope = base(F, pred, label)  # type: ignore[misc]
+        loss, slope = base(F, pred, label)  # type: ignore[misc]  # not None: asked by `steered` before
         params = {name: parameter.var() for name, parameter in self._reg_params.items()}
         weight, *new = self._by_sample(F, loss, label, group, params)
         return [self._weighed(F, loss, weight), slope * (1 + weight), *new]
@@ -186,7 +186,7 @@ class CellLoss(WrappedLoss):
 
     def _weights(self, F: Any, mean: Any, counts: Any, below: Any, params: dict[str, Any]) -> list[Any]:
         """Return by cell what is given to its samples, and the new states; `mean` is 0 for an absent cell."""
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def _weighed(self, F: Any, loss: Any, weight: Any) -> Any:
         """Return the loss of each sample; `weight` is 0 for samples in no cell."""

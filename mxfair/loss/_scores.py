@@ -179,7 +179,7 @@ class HistogramPenalty(ScorePenalty):
 
         Arguments are F, the table, the members of rows where they are an attribute's knots, and constants.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def penalty(
         self, F: Any, pred: Any, label: Any, group: Any, strength: Any = None, strata: Any = None, **params: Any

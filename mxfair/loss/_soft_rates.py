@@ -102,7 +102,8 @@ class SoftRates(Penalty):
     def _rates(self, F: Any, sums: Any, params: dict[str, Any]) -> tuple[Any, Any, Any]:
         """Return rates, 0 where undefined, their denominators, and 1 where these are not 0."""
         below = F.dot(sums, params["below"])
-        return F.dot(sums, params["above"]) / (below + 1e-12), below + 1e-12, below > 1e-6
+        defined = below > 1e-6
+        return F.dot(sums, params["above"]) / (below + 1e-12) * defined, below + 1e-12, defined
 
     def _apart(self, F: Any, rates: Any, defined: Any, params: dict[str, Any]) -> Any:
         """Return the distances to the mean over the groups that have the rate, 0 for the others; self-adjoint.

@@ -27,7 +27,7 @@ def rates_of(criterion: Any, n_classes: int) -> tuple[Criterion, list[tuple[Rate
                 f"'criterion' must be made of quotients of counts; got {rate.name}, which is made of several. Use the "
                 "rates that it is made of."
             )
-    return found, pairs  # type: ignore[return-value]
+    return found, pairs  # type: ignore[return-value]  # all are Rate: checked above
 
 
 def label_strata(criterion: Any, n_classes: int) -> np.ndarray:

@@ -110,7 +110,7 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray, Symbol or list of these
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, group: Any, strength: Any, **params: Any) -> Any:
         """Return `penalty` times the strength.
@@ -186,15 +186,16 @@ class Penalty(Stateful, Scheduled, mx.gluon.HybridBlock):
         score = F.reshape(self._score(F, pred), shape=(-1, 1))
         return F.concat(1 - score, score, dim=1)
 
-    def _members(self, F: Any, group: Any) -> Any:
-        """Return the groups as indicators, shape (batch_size, n_groups)."""
-        return F.one_hot(flat(F, group), depth=self.n_groups)
-
     def _check(self, pred: Any, label: Any, group: Any) -> None:
         if self.link is None:
             raise InputError(
                 f"{type(self).__name__} must know how the net's output becomes a prediction; got neither 'link' nor a "
                 "base loss that says so. Pass link='sigmoid', 'softmax' or 'identity'."
+            )
+        if pred.dtype is np.float64:
+            raise InputTypeError(
+                f"{type(self).__name__} must get outputs of float32; got float64, with which its constants do not "
+                "compute. Leave the net in float32."
             )
         n, outputs = pred.shape[0], int(np.prod(pred.shape[1:]))
         several = self.link in ("softmax", "exp")
@@ -351,7 +352,7 @@ class PenalizedLoss(GroupLoss):
     def _parts(self, F: Any, pred: Any, label: Any, group: Any) -> tuple[Any, Any, list[Any]]:
         """Return the loss per sample, batch_size times its mean's derivative by the outputs, and the new states."""
         base, states = steered_base(self.base), []
-        value, slope = base(F, pred, label)  # type: ignore[misc]
+        value, slope = base(F, pred, label)  # type: ignore[misc]  # not None: asked by `steered` before
         for penalty in self.penalties:
             extra, by_output, *more = penalty._outputs(pred, label, group)
             value = F.broadcast_add(value, extra)

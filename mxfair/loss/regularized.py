@@ -122,7 +122,7 @@ class RegularizedLoss(Stateful, mx.gluon.loss.Loss):
         return bool(getattr(self.base, "_from_sigmoid", False))
 
     @property
-    def _takes_pairs(self) -> bool:  # type: ignore[override]
+    def _takes_pairs(self) -> bool:  # type: ignore[override]  # the base loss decides
         return bool(getattr(self.base, "_takes_pairs", False))
 
     @property

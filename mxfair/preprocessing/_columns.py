@@ -120,7 +120,7 @@ class _ColumnStep(Step):
         return self._names_in(input_features)
 
     def _mapped(self, array: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
 
 class _IncrementalStep(_ColumnStep):

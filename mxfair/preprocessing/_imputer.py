@@ -154,7 +154,7 @@ class _Imputer(Step):
 
     def _fill(self, array: np.ndarray, result: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Write filled rows and the indicators of some columns; return what was missing, by column."""
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def _fitted(self) -> dict[str, Any]:
         """Return what was fitted, but for scikit-learn's indicator: ours is made of `missing_counts_`."""

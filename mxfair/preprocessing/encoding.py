@@ -83,11 +83,11 @@ class _CategoryStep(Step):
         return places
 
     def _unknown_text(self) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
         """Return weights (column, level, output) and offsets (output,): what encodes a one-hot level."""
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def _formula(self) -> _Formula:
         if not self.numeric_.all():

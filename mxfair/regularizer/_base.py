@@ -127,7 +127,7 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         -------
         NDArray or Symbol
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def shrink(self, weight: Any, amount: Any) -> None:
         r"""Replace a weight v by :math:`\arg\min_w \sum_j (w_j - v_j)^2 / (2 a_j) + \Omega(w)`, where it is.
@@ -138,7 +138,7 @@ class Regularizer(Scheduled, mx.gluon.HybridBlock):
         amount : float or NDArray
             a: the length of the step times the strength; above 0.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # a subclass gives it
 
     def proximal(self, step: Any) -> None:
         """Take the proximal step: after ``trainer.step``, in place of the penalty in the loss.

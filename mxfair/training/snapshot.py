@@ -247,7 +247,7 @@ def _infer_shapes(state: TrainingState) -> None:
         array = item if isinstance(item, mx.nd.NDArray) else mx.nd.array(item, dtype=np.asarray(item).dtype)
         with mx.autograd.pause(train_mode=False):
             state.net(array.expand_dims(0).as_in_context(ctx))
-    except Exception as error:
+    except Exception as error:  # whatever a user's dataset or net raises
         raise InputError(
             f"'net' must know its shapes before a snapshot; they cannot be inferred from the first sample ({error}). "
             "Give in_units= or in_channels=, or call the net once."

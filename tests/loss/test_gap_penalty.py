@@ -502,3 +502,24 @@ def test_a_penalty_says_what_it_is():
     assert repr(penalty) == "GapPenalty(equalized_odds, 2 groups, strength 0.3)"
     loss = PenalizedLoss(gluon.loss.L2Loss(), penalty)
     assert repr(loss) == f"PenalizedLoss(L2Loss, {penalty!r})"
+
+
+def test_a_group_that_nobody_of_is_selected_has_no_precision():
+    """Its soft denominator is next to nothing: it counts for nothing, and does not move the others' mean."""
+    outputs = np.float32([2, 1, 0.5, 1, -1, 0.3, -17, -18, -17.5])[:, None]
+    label, group = np.float32([1, 0, 1, 0, 1, 0, 1, 0, 1]), np.repeat(np.float32([0, 1, 2]), 3)
+    pred, *rest = arrays(outputs, label, group)
+    pred.attach_grad()
+    with autograd.record():
+        value = GapPenalty("predictive_parity", 3, memory=0, link="sigmoid")(pred, *rest).mean()
+    value.backward()
+    alone = GapPenalty("predictive_parity", 2, memory=0, link="sigmoid")
+    assert value.asscalar() == pytest.approx(alone(*arrays(outputs[:6], label[:6], group[:6])).asnumpy()[0], rel=1e-5)
+    assert not pred.grad.asnumpy()[6:].any()
+
+
+def test_outputs_of_float64_are_refused():
+    """The engine would speak of attributes of nodes."""
+    outputs, label, group = batch()
+    with pytest.raises(InputTypeError, match="float32"):
+        GapPenalty("equalized_odds", 2, link="sigmoid")(nd.array(outputs, dtype="float64"), *arrays(label, group))
