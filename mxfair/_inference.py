@@ -22,6 +22,7 @@ __all__ = [
     "decision_places",
     "decisions",
     "forward",
+    "has_hooks",
     "loader_of",
     "rows_per_chunk",
     "score",
@@ -86,7 +87,7 @@ class PredictGraph:
 
     def _trace(self) -> Any:
         net = self._net
-        if not isinstance(net, mx.gluon.HybridBlock) or _has_hooks(net):
+        if not isinstance(net, mx.gluon.HybridBlock) or has_hooks(net):
             return None
         try:
             with mx.autograd.pause(train_mode=False), mx.name.NameManager():
@@ -118,7 +119,8 @@ def _fused(graph: Any, text: str) -> Any:
     return graph
 
 
-def _has_hooks(net: Any) -> bool:
+def has_hooks(net: Any) -> bool:
+    """Tell whether a call of the net, or of a block within it, runs functions of the user's."""
     pending = [net]
     while pending:
         block = pending.pop()
@@ -133,11 +135,16 @@ def forward(net: Any, data: Any, *, chunk: int | None = None, graph: PredictGrap
 
     The pass is made in predict mode and records no gradients, whatever scope it is called in; the mode is restored
     after each piece. `data` is an array, or a Gluon dataset whose samples are the data or tuples that begin with it, or
-    a loader of such a dataset that keeps its order.
+    a loader of such a dataset that keeps its order. A net may bring a form of its own for this, as an ensemble does.
     """
     ctx = context_of(net)
-    call = graph if graph is not None and ctx.device_type == "cpu" and graph.refresh() else net
-    expected = next((np.dtype(p.dtype) for p in net.collect_params().values()), None)
+    on_cpu = ctx.device_type == "cpu"
+    form = net._predict_form() if on_cpu and hasattr(net, "_predict_form") else None
+    call, finish = (net, _as_it_is) if form is None else (form.call, form.finish)
+    if form is None and graph is not None and on_cpu and graph.refresh():
+        call = graph
+    dtypes = (np.dtype(p.dtype) for p in net.collect_params().values())
+    expected = next((dtype for dtype in dtypes if dtype.kind == "f"), None)
     ahead = None  # the next piece is computed while the caller looks at this one
     for part in _parts(data, chunk):
         given = np.dtype(part.dtype)
@@ -150,10 +157,14 @@ def forward(net: Any, data: Any, *, chunk: int | None = None, graph: PredictGrap
         if not isinstance(output, mx.nd.NDArray):
             raise InputError(f"'net' must return one array; got {type(output).__name__}. Wrap it to return its scores.")
         if ahead is not None:
-            yield ahead
+            yield finish(ahead)
         ahead = output
     if ahead is not None:
-        yield ahead
+        yield finish(ahead)
+
+
+def _as_it_is(output: Any) -> Any:
+    return output
 
 
 def _parts(data: Any, chunk: int | None) -> Iterator[Any]:
