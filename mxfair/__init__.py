@@ -8,6 +8,7 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.Rate`, `mxfair.Criterion`: what is compared between groups
 - `mxfair.datasets`: real data with their known harms
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
+- `mxfair.estimator`: nets as scikit-learn estimators, with every mitigation as one argument
 - `mxfair.loss`: losses that know the group: penalties, bounds, adversaries, worst groups
 - `mxfair.metric`: figures by group, gaps, intervals, tests
 - `mxfair.preprocessing`: steps between a data frame and a net
@@ -28,7 +29,18 @@ from mxfair import _compat
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "datasets", "loss", "metric", "net", "preprocessing", "regularizer", "report", "training")
+_MODULES = (
+    "data",
+    "datasets",
+    "estimator",
+    "loss",
+    "metric",
+    "net",
+    "preprocessing",
+    "regularizer",
+    "report",
+    "training",
+)
 _NAMES = {
     "Criterion": "mxfair.criterion",
     "GroupConfusion": "mxfair.confusion",
