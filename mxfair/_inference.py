@@ -39,7 +39,7 @@ GATHERED = (*ZERO_COPY, "int8", "bool")
 
 def context_of(net: Any) -> Any:
     """Return the context (CPU or GPU) of the net's parameters."""
-    for parameter in net.collect_params().values():
+    for parameter in _parameters(net):
         try:
             return parameter.list_ctx()[0]
         except RuntimeError as error:
@@ -47,6 +47,13 @@ def context_of(net: Any) -> Any:
                 "'net' must be initialized; its parameters have no values yet. Call net.initialize() first."
             ) from error
     return mx.current_context()
+
+
+def _parameters(net: Any) -> Iterator[Any]:
+    """Yield parameters as ``collect_params`` has them; whoever looks at the first does not wait for all."""
+    yield from net.params.values()
+    for child in net._children.values():
+        yield from _parameters(child)
 
 
 def rows_per_chunk(shape: tuple[int, ...]) -> int:
@@ -143,7 +150,7 @@ def forward(net: Any, data: Any, *, chunk: int | None = None, graph: PredictGrap
     call, finish = (net, _as_it_is) if form is None else (form.call, form.finish)
     if form is None and graph is not None and on_cpu and graph.refresh():
         call = graph
-    dtypes = (np.dtype(p.dtype) for p in net.collect_params().values())
+    dtypes = (np.dtype(p.dtype) for p in _parameters(net))
     expected = next((dtype for dtype in dtypes if dtype.kind == "f"), None)
     ahead = None  # the next piece is computed while the caller looks at this one
     for part in _parts(data, chunk):
