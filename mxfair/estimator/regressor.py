@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mxfair.criterion import Criterion
-from mxfair.estimator._base import GluonEstimator
 from mxfair.estimator._kinds import Regressing
+from mxfair.estimator._one_net import OneNet
 
 __all__ = ["GluonRegressor"]
 
 
-class GluonRegressor(Regressing, GluonEstimator):
+class GluonRegressor(Regressing, OneNet):
     """A Gluon net and its Trainer loop as a scikit-learn regressor.
 
     Parameters
