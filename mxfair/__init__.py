@@ -11,6 +11,7 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.estimator`: nets as scikit-learn estimators, with every mitigation as one argument
 - `mxfair.loss`: losses that know the group: penalties, bounds, adversaries, worst groups
 - `mxfair.metric`: figures by group, gaps, intervals, tests
+- `mxfair.postprocessing`: thresholds, calibration and repaired predictions by group
 - `mxfair.preprocessing`: steps between a data frame and a net
 - `mxfair.regularizer`: penalties of weights, with exact zeros
 - `mxfair.training`: the Trainer loop with callbacks
@@ -36,6 +37,7 @@ _MODULES = (
     "loss",
     "metric",
     "net",
+    "postprocessing",
     "preprocessing",
     "regularizer",
     "report",

@@ -1,0 +1,5 @@
+"""After training: thresholds, calibration and repaired predictions by group, for any model's outputs."""
+
+from mxfair.postprocessing._base import PostProcessor
+
+__all__ = ["PostProcessor"]
