@@ -1,5 +1,6 @@
 """After training: thresholds, calibration and repaired predictions by group, for any model's outputs."""
 
 from mxfair.postprocessing._base import PostProcessor
+from mxfair.postprocessing.barycenter import WassersteinBarycenter
 
-__all__ = ["PostProcessor"]
+__all__ = ["PostProcessor", "WassersteinBarycenter"]

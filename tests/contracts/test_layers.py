@@ -55,6 +55,7 @@ LAYERS = (
 WITHOUT_ENGINE = (
     "cli",
     "report",
+    "postprocessing",
     "preprocessing",
     "datasets",
     "criterion",
