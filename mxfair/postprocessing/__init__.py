@@ -2,5 +2,6 @@
 
 from mxfair.postprocessing._base import PostProcessor
 from mxfair.postprocessing.barycenter import WassersteinBarycenter
+from mxfair.postprocessing.thresholds import GroupThresholds
 
-__all__ = ["PostProcessor", "WassersteinBarycenter"]
+__all__ = ["GroupThresholds", "PostProcessor", "WassersteinBarycenter"]
