@@ -2,6 +2,7 @@
 
 from mxfair.postprocessing._base import PostProcessor
 from mxfair.postprocessing.barycenter import WassersteinBarycenter
+from mxfair.postprocessing.reject_option import RejectOption
 from mxfair.postprocessing.thresholds import GroupThresholds
 
-__all__ = ["GroupThresholds", "PostProcessor", "WassersteinBarycenter"]
+__all__ = ["GroupThresholds", "PostProcessor", "RejectOption", "WassersteinBarycenter"]
