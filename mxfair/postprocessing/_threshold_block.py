@@ -30,7 +30,9 @@ class ThresholdBlock(StepBlock):
         rows = np.clip(thresholds, -largest, largest)
         if output == "log_odds":
             rows = np.where(np.isinf(thresholds), rows, _logit(np.clip(rows, _EDGE, 1 - _EDGE)))
-        constants = {"threshold": _with_unknown(rows), "share": _with_unknown(shares)}
+        constants = {"threshold": _with_unknown(rows)}
+        if output == "probability":
+            constants["share"] = _with_unknown(shares)
         super().__init__(_nothing, constants, None, grouped=True)
         self._output = output
 

@@ -486,6 +486,20 @@ def test_files_keep_what_was_fitted(tmp_path, randomized):
     assert same.gap_ == fit.gap_
 
 
+def test_the_block_can_be_exported(tmp_path):
+    """The graph that is written gives the probabilities after it is read."""
+    mx = pytest.importorskip("mxnet")
+    scores, labels, groups = rows(500, 3)
+    fit = GroupThresholds(randomized=True).fit(scores.astype(np.float32), labels, groups)
+    block = fit.as_block()
+    block.hybridize()
+    inputs = mx.nd.array(scores), mx.nd.array(fit.group_codes(groups))
+    wanted = block(*inputs).asnumpy()
+    block.export(str(tmp_path / "thresholds"))
+    files = str(tmp_path / "thresholds-symbol.json"), ["data0", "data1"], str(tmp_path / "thresholds-0000.params")
+    assert np.array_equal(mx.gluon.SymbolBlock.imports(*files)(*inputs).asnumpy(), wanted)
+
+
 def test_the_block_decides_as_the_thresholds():
     """Margins, log-odds and probabilities of the block agree with predict, hybridized and in the scores' shape."""
     mx = pytest.importorskip("mxnet")
