@@ -57,6 +57,7 @@ WITHOUT_ENGINE = (
     "report",
     "postprocessing",
     "preprocessing",
+    "postprocessing",
     "datasets",
     "criterion",
     "rate",
