@@ -25,6 +25,7 @@ NAMES = (
     "penalties",
     "strengths",
     "tradeoff",
+    "regression",
 )
 
 

@@ -156,7 +156,7 @@ def counted(state: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     """Return a state's lower and upper ends of bins, counts by group and bin, and numbers of rows by group."""
     if isinstance(state, GroupScores):
         counts, squares = state.counts.sum(axis=1), state.squares.sum(axis=1)
-        rows = np.divide(state.support**2, squares, out=np.zeros(len(squares)), where=squares > 0)
+        rows = np.divide(state.support**2, squares, out=state.support.copy(), where=squares > 0)
         return state.edges[:-1], state.edges[1:], counts, rows
     if not isinstance(state, GroupResiduals):
         raise InputTypeError(f"'state' must be GroupResiduals or GroupScores; got {type(state).__name__}. Count rows.")

@@ -77,8 +77,10 @@ class WassersteinBarycenter(PostProcessor):
 
     Notes
     -----
-    The map is fixed by the fitted rows: a row's result does not depend on what else is in the batch. Fit on rows that
-    the model was not trained on, where there are enough: training predictions are distributed otherwise than new ones.
+    The map is fixed by the fitted rows: a row's result does not depend on what else is in the batch. Fit on predictions
+    of the model that is to be repaired, for rows that it was not trained on: those for its training rows spread more
+    than new ones if it overfits, and out-of-fold predictions are those of other models. Few rows make a noisy map, so a
+    model that hardly overfits may do better with its training rows.
 
     Of n rows the i-th has the level (i - 1/2) / n, of weighted rows the middle of its weight; between rows F and Q are
     linear. A score beyond a group's fitted range is shifted as the nearest end is (slope 1): it stays in order and
@@ -155,6 +157,7 @@ class WassersteinBarycenter(PostProcessor):
             weight.
         """
         self._options()
+        self.__dict__.pop("knots_", None)  # a fit that fails leaves nothing fitted
         values = checked_scores(scores)
         if groups is None:
             raise InputError("'groups' must be given; got None. Pass the group of each sample.")
@@ -333,6 +336,9 @@ class WassersteinBarycenter(PostProcessor):
                 levels = low + (high - low) * draws[rows[equal]]
                 shifts[rows[equal]] = np.interp(levels, self.levels_, self.barycenter_) - part[equal]
         return shifts
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "knots_")
 
     def _draws(self, draws: Any, size: int) -> np.ndarray | None:
         if self.ties != "random":

@@ -462,7 +462,7 @@ def test_the_block_says_nan_of_groups_that_were_not_fitted():
     """A graph cannot raise: what it cannot map is no number."""
     import mxnet as mx
 
-    block = fitted(*drawn(100)).as_block()
+    block = fitted(*drawn(100), bounds=(-1, 1)).as_block()
     found = block(mx.nd.array([1.0, 1.0, 1.0, 1.0]), mx.nd.array([0, 2, 3, -1])).asnumpy()
     assert np.isnan(found).tolist() == [False, False, True, True]
     with pytest.raises(InputError, match="group code"):
@@ -548,6 +548,15 @@ def test_bad_rows_are_refused():
         WassersteinBarycenter().fit(values, None, groups, sample_weight=(groups != "a").astype(float))
     with pytest.raises(InputError, match="same length"):
         fitted(values, groups).transform(values[1:], groups)
+
+
+def test_a_fit_that_fails_leaves_nothing_fitted():
+    """The groups of one fit never meet the map of another."""
+    step = fitted(*drawn(100, 2))
+    with pytest.raises(InputError, match="name the fitted groups"):
+        step.set_params(weights={"a": 1.0}).fit(*drawn(100, 3)[:1], None, drawn(100, 3)[1])
+    with pytest.raises(InputError, match="fitted first"):
+        step.transform([1.0], ["a"])
 
 
 def test_in_turn_needs_columns():
