@@ -17,7 +17,7 @@ from mxfair.postprocessing._mixtures import Mixture, MixtureSearch
 from mxfair.postprocessing._windows import WindowSearch
 
 #: Parts of the search for deterministic thresholds before it stops without a proof.
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 #: What another solution must gain, in units of the objective, to be looked for.
 TOLERANCE = 1e-9
 #: How often a quotient is improved by its own value (Dinkelbach), or the price of a selection is halved.
@@ -120,10 +120,11 @@ class Chooser:
 
         def solve(gains: np.ndarray) -> _Solved | None:
             picks = search.solve([design @ gain for design, gain in zip(designs, gains)])
-            if not search.proven:
+            if search.unproven > 0:
+                best = "none was found" if picks is None else f"others may be better by up to {search.unproven:.2g}"
                 warnings.warn(
-                    f"The search for thresholds ended after {MAX_NODES:,} parts: they are not proven to be the best. "
-                    "Allow a larger max_gap, or use randomized=True.",
+                    f"The search for thresholds ended before its proof: {best}. Allow another max_gap, or use "
+                    "randomized=True.",
                     stacklevel=2,
                 )
             if picks is None:

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+#: Points of a group inside a window, about, below which points of other groups are compared before the search.
+_FEW = 10.0
+#: Into how many pairs of widths a budget of two rates is divided before it is searched as a whole.
+_DIVISIONS = 9
 #: What rates may differ by beside the gap allowed: rounding.
 ROUNDING = 1e-12
 
@@ -46,6 +50,11 @@ class WindowSearch:
         Where the search gives up proving that what it found is best.
     tolerance : float
         What another solution must gain to matter.
+
+    Attributes
+    ----------
+    unproven : float
+        What a solution that was not found might gain more than the last one; 0 where it is proven to be the best.
     """
 
     def __init__(
@@ -56,31 +65,56 @@ class WindowSearch:
         largest = max((np.abs(v[p]).max(initial=1.0) for v, p in zip(rates, self._live)), default=1.0)
         self._budget, self._slack = budget, ROUNDING * max(1.0, float(largest))
         self._max_nodes, self._tolerance = max_nodes, tolerance
-        self.proven = True
+        self.unproven = 0.0
+        smallest = min(map(len, self._live), default=0)
+        if budget * smallest < _FEW:  # few points of one group lie near a point of another
+            self._drop_lonely()
+
+    def _drop_lonely(self) -> None:
+        """Drop points near whose rates another group has none: equal rates are then few from the start."""
+        for d in range(self._rates[0].shape[1]):
+            levels = [np.sort(values[points, d]) for values, points in zip(self._rates, self._live)]
+            for g, (values, points) in enumerate(zip(self._rates, self._live)):
+                own, kept = values[points, d], np.ones(len(points), dtype=bool)
+                for other in levels[:g] + levels[g + 1 :]:
+                    first = np.searchsorted(other, own - self._budget - self._slack)
+                    near = np.append(other, np.inf)[first]
+                    kept &= near <= own + self._budget + self._slack
+                self._live[g] = points[kept]
 
     def solve(self, gains: list[np.ndarray]) -> np.ndarray | None:
         """Return the chosen point of each group; None where no points agree as far as asked."""
-        self._gains, self._numbers = gains, itertools.count()
-        width = np.full(self._rates[0].shape[1], self._budget)
-        best, found = -np.inf, None
+        self._gains, self._numbers, self.unproven = gains, itertools.count(), 0.0
+        best, found, n_rates = -np.inf, None, self._rates[0].shape[1]
+        if self._joint and n_rates == 2:  # divided in several ways first, for a solution that the others must beat
+            self._together = False
+            for share in np.linspace(0, 1, _DIVISIONS):
+                best, found = self._search(np.array([share, 1 - share]) * self._budget, best, found)
+        self._together, self.unproven = self._joint, 0.0
+        return self._search(np.full(n_rates, self._budget), best, found)[1]
+
+    def _search(self, width: np.ndarray, best: float, found: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+        """Return the best sum of gains and its points, if they are better than those known; else these."""
         heap: list[_Node] = []
+        most_nodes = self._max_nodes // 10 if self._together else self._max_nodes
         self._push(heap, self._live, width, np.zeros_like(width))
         for count in itertools.count():
             if not heap or -heap[0].rank <= best + self._tolerance:
-                return found
+                break
             node = heapq.heappop(heap)
             gaps = self._gaps(node.picks)
             if self._allowed(gaps, node.most):
-                return node.picks
-            if count >= self._max_nodes:
-                self.proven = False
-                return found
+                return -node.rank, node.picks
+            if count >= most_nodes:
+                self.unproven = -node.rank - best
+                break
             for live, most, least in self._split(node, gaps):
                 self._push(heap, live, most, least)
-            value, picks = self._inside(node)
-            if value > best:
-                best, found = value, picks
-        return found
+            for share in self._shares(node, gaps):
+                value, picks = self._inside(node, share)
+                if value > best:
+                    best, found = value, picks
+        return best, found
 
     def _push(self, heap: list[_Node], live: list[np.ndarray], most: np.ndarray, least: np.ndarray) -> None:
         if all(len(points) for points in live):
@@ -101,7 +135,7 @@ class WindowSearch:
         return np.asarray(rates.max(axis=0) - rates.min(axis=0))
 
     def _allowed(self, gaps: np.ndarray, most: np.ndarray) -> bool:
-        if self._joint:
+        if self._together:
             return bool(gaps.sum() <= self._budget + self._slack)
         return bool((gaps <= most + self._slack).all())
 
@@ -124,10 +158,15 @@ class WindowSearch:
         parts = [(node.live, narrow, node.least)]
         return parts if (rest < wide - self._slack).any() else [*parts, (node.live, rest, wide)]
 
-    def _inside(self, node: _Node) -> tuple[float, np.ndarray | None]:
+    def _shares(self, node: _Node, gaps: np.ndarray) -> list[np.ndarray]:
+        """Return widths of windows to try: of one budget for all rates, in equal parts, and as the gaps are."""
+        if not self._together:
+            return [node.most]
+        return [np.full(len(gaps), self._budget / len(gaps)), gaps * self._budget / max(gaps.sum(), self._slack)]
+
+    def _inside(self, node: _Node, share: np.ndarray) -> tuple[float, np.ndarray | None]:
         """Return a solution near the node's choice, in windows around its middle."""
         rates = self._at(node.picks)
-        share = self._budget / rates.shape[1] if self._joint else node.most
         lower = (rates.max(axis=0) + rates.min(axis=0) - share) / 2
         live = []
         for values, points in zip(self._rates, node.live):

@@ -72,13 +72,16 @@ class GroupThresholds(_GroupDecisions):
     Notes
     -----
     Fixed thresholds are found by sorting each group's scores once and by branch and bound over the windows in which
-    the rates must lie: the result is the best one up to 1e-9 of the objective, for any number of rates and groups; a
-    warning says where the search was cut short. Randomized ones are a linear program over the corners of the groups'
-    ROC hulls. It is exact for rates whose denominators are fixed by the labels (demographic parity, equal opportunity,
-    predictive equality, equalized odds, accuracy parity); for others (predictive parity, treatment equality) common
-    values are searched for on a grid that is refined, and the result need not be the best. An objective whose
-    denominator moves (precision, F1) is maximised by Dinkelbach's method. With fixed thresholds and `selection_rate`
-    the result is the best one that a price of selections gives, not always the best there is.
+    the rates must lie: the result is the best one up to 1e-9 of the objective, for any number of rates and groups.
+    Where the search is cut short, mostly for rates that share one budget (``agg="mean"``) on many rows, a warning says
+    by how much others may be better.
+
+    Randomized thresholds are a linear program over the corners of the groups' ROC hulls. It is exact for rates whose
+    denominators are fixed by the labels (demographic parity, equal opportunity, predictive equality, equalized odds,
+    accuracy parity); for others (predictive parity, treatment equality) common values are searched for on a grid that
+    is refined, and the result need not be the best. An objective whose denominator moves (precision, F1) is maximised
+    by Dinkelbach's method. With fixed thresholds and `selection_rate` the result is the best one that a price of
+    selections gives, not always the best there is.
 
     References
     ----------
