@@ -26,6 +26,7 @@ NAMES = (
     "strengths",
     "tradeoff",
     "regression",
+    "thresholds",
 )
 
 
