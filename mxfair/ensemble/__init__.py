@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from mxfair.ensemble.block import Ensemble, StackedEnsemble
+from mxfair.ensemble.weights import ParetoWeights, pareto_weights
 
-__all__ = ["Ensemble", "StackedEnsemble"]
+__all__ = ["Ensemble", "ParetoWeights", "StackedEnsemble", "pareto_weights"]
