@@ -82,7 +82,10 @@ class Classifying(ClassifierMixin):  # type: ignore[misc]  # scikit-learn is unt
         -------
         ndarray of float, shape (n_samples,) for two classes, else (n_samples, n_classes)
         """
-        output = self._outputs(X, groups).astype(np.float64)
+        return self._decision_of(self._outputs(X, groups))
+
+    def _decision_of(self, output: np.ndarray) -> np.ndarray:
+        output = output.astype(np.float64)
         if output.size == len(output):
             flat = output.reshape(-1)
             return _log_odds(flat) if is_probability(self.loss_) else flat
@@ -102,7 +105,10 @@ class Classifying(ClassifierMixin):  # type: ignore[misc]  # scikit-learn is unt
         -------
         ndarray of float, shape (n_samples, n_classes)
         """
-        values = scores(self._outputs(X, groups), probability=is_probability(self.loss_))
+        return self._probabilities_of(self._outputs(X, groups))
+
+    def _probabilities_of(self, output: np.ndarray) -> np.ndarray:
+        values = scores(output, probability=is_probability(self.loss_))
         return np.column_stack([1 - values, values]) if values.ndim == 1 else values
 
     def predict_log_proba(self, X: Any, groups: Any = None) -> np.ndarray:
@@ -132,8 +138,10 @@ class Classifying(ClassifierMixin):  # type: ignore[misc]  # scikit-learn is unt
         -------
         ndarray of shape (n_samples,)
         """
-        output = self.decision_function(X, groups)
-        return self.classes_[(output > 0).astype(int) if output.ndim == 1 else output.argmax(axis=1)]
+        return self._labels_of(self.decision_function(X, groups))
+
+    def _labels_of(self, decision: np.ndarray) -> np.ndarray:
+        return self.classes_[(decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)]
 
 
 def _log_odds(probability: np.ndarray) -> np.ndarray:
@@ -187,5 +195,8 @@ class Regressing(RegressorMixin):  # type: ignore[misc]  # scikit-learn is untyp
         -------
         ndarray of float, shape (n_samples,) or (n_samples, n_columns)
         """
-        output = self._outputs(X, groups).astype(np.float64)
+        return self._values_of(self._outputs(X, groups))
+
+    def _values_of(self, output: np.ndarray) -> np.ndarray:
+        output = output.astype(np.float64)
         return output.reshape(len(output), -1) if self._columns else output.reshape(-1)

@@ -14,7 +14,7 @@ from mxfair.training import Callback, Checkpoint, EarlyStopping, EvaluateGaps, T
 
 mx: Any = import_mxnet()
 
-__all__ = ["split", "watch"]
+__all__ = ["hold_out", "split", "watch"]
 
 
 class ValidationLoss(Callback):
@@ -38,7 +38,11 @@ def split(estimator: Any, data: TrainingData, rng: np.random.Generator) -> tuple
     """Return the rows to train on and those held out, the same share of each (label, group) cell; None for all."""
     if not estimator.early_stopping and getattr(estimator, "max_gap", None) is None:
         return None, None
-    share = estimator.validation_fraction
+    return hold_out(data, estimator.validation_fraction, rng)
+
+
+def hold_out(data: TrainingData, share: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that stay and a share that is held out, the same of each (label, group) cell."""
     if not (isinstance(share, (int, float)) and 0 < share < 1):
         raise InputError(f"'validation_fraction' must lie between 0 and 1; got {share!r}.")
     cells = data.cells
