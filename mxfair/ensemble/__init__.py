@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from mxfair.ensemble.bagging import BaggingClassifier, BaggingRegressor
 from mxfair.ensemble.block import Ensemble, StackedEnsemble
 from mxfair.ensemble.weights import ParetoWeights, pareto_weights
 
-__all__ = ["Ensemble", "ParetoWeights", "StackedEnsemble", "pareto_weights"]
+__all__ = ["BaggingClassifier", "BaggingRegressor", "Ensemble", "ParetoWeights", "StackedEnsemble", "pareto_weights"]
