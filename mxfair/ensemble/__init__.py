@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from mxfair.ensemble.adaboost import AdaBoostClassifier
+from mxfair.ensemble.adafair import AdaFairClassifier
 from mxfair.ensemble.bagging import BaggingClassifier, BaggingRegressor
 from mxfair.ensemble.block import Ensemble, StackedEnsemble
+from mxfair.ensemble.gradient_boosting import GradientBoostingClassifier, GradientBoostingRegressor
 from mxfair.ensemble.seeds import SeedEnsembleClassifier, SeedEnsembleRegressor
 from mxfair.ensemble.spread import SeedSpread, seed_spread
 from mxfair.ensemble.weights import ParetoWeights, pareto_weights
 
 __all__ = [
+    "AdaBoostClassifier",
+    "AdaFairClassifier",
     "BaggingClassifier",
     "BaggingRegressor",
     "Ensemble",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressor",
     "ParetoWeights",
     "SeedEnsembleClassifier",
     "SeedEnsembleRegressor",
