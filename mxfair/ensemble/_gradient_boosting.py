@@ -66,7 +66,7 @@ class _Fits:
         changed["target"] = target[:, 0] if target.shape[1] == 1 else target
         net, history = self._rounds.train(number, **changed)
         direction = outputs_of(net, part.X).astype(np.float64)
-        step = part.loss.step(part.scores[rows], direction[rows], part.weight[rows])
+        step = part.loss.take(rows).step(part.scores[rows], direction[rows], part.weight[rows])
         return net, history, direction, step
 
 

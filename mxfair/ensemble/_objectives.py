@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,20 @@ MAX_STEP = 16.0
 _LEAST = 1e-7
 
 
-class SquaredError:
-    """Mean squared error. Arrays are (n_samples, n_outputs) and (n_samples,) for the weights, of mean 1."""
+class _Objective:
+    """Base of the losses. Arrays are (n_samples, n_outputs), and (n_samples,) for weights."""
+
+    target: np.ndarray
+
+    def take(self, rows: Any) -> Any:
+        """Return the loss of some rows."""
+        part = copy.copy(self)
+        part.target = self.target[rows]
+        return part
+
+
+class SquaredError(_Objective):
+    """Mean squared error, summed over the outputs."""
 
     def __init__(self, target: np.ndarray) -> None:
         self.target = target.reshape(len(target), -1).astype(np.float64)
@@ -40,7 +53,7 @@ class SquaredError:
         return float((weight[:, None] * direction * self.residuals(scores)).sum()) / length if length > 0 else 0.0
 
 
-class LogLoss:
+class LogLoss(_Objective):
     """Log loss of one score, the log-odds of the second class."""
 
     def __init__(self, target: np.ndarray) -> None:
@@ -65,7 +78,7 @@ class LogLoss:
         return _line_search(self, scores, direction, weight)
 
 
-class SoftmaxLoss:
+class SoftmaxLoss(_Objective):
     """Log loss of one score per class."""
 
     def __init__(self, target: np.ndarray, n_classes: int) -> None:
