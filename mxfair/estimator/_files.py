@@ -24,7 +24,7 @@ __all__ = ["read", "write"]
 _SCHEMA = "mxfair.estimator/1"
 _DAMAGE = (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, zipfile.BadZipFile, mx.MXNetError)
 #: Fitted attributes that are stored in a form of their own, or not at all.
-_APART = ("net_", "loss_", "history_", "callbacks_", "reweighing_", "estimators_")
+_APART = ("net_", "loss_", "history_", "callbacks_", "reweighing_", "estimators_", "histories_")
 _MITIGATIONS = {name: getattr(mitigation, name) for name in mitigation.__all__ if name not in ("Mitigation",)}
 
 
@@ -47,6 +47,7 @@ def write(estimator: Any, path: str | os.PathLike[str]) -> None:
         "columns": getattr(estimator, "_columns", None),
         "probability": bool(getattr(estimator.loss_, "_from_sigmoid", False)),
         "history": _state.encode(estimator.history_.epochs, arrays),
+        "histories": _state.encode([history.epochs for history in getattr(estimator, "histories_", ())], arrays),
         "graph": graph,
         "names": list(values),
     }
@@ -125,7 +126,14 @@ def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> A
     values = dict(zip(names, arrays[len(arrays) - len(names) :]))
     estimator.net_ = _nets.net_of_graph(document["graph"], values, ctx)
     estimator.loss_ = PastLoss(document["probability"])
-    estimator.history_ = History()
-    estimator.history_.epochs[:] = _state.decode(document["history"], arrays)
+    estimator.history_ = _history(_state.decode(document["history"], arrays))
+    if document["histories"]:
+        estimator.histories_ = [_history(epochs) for epochs in _state.decode(document["histories"], arrays)]
     estimator.callbacks_ = []
     return estimator
+
+
+def _history(epochs: list[dict[str, Any]]) -> History:
+    history = History()
+    history.epochs[:] = epochs
+    return history
