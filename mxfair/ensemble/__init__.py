@@ -8,6 +8,7 @@ from mxfair.ensemble.bagging import BaggingClassifier, BaggingRegressor
 from mxfair.ensemble.block import Ensemble, StackedEnsemble
 from mxfair.ensemble.gradient_boosting import GradientBoostingClassifier, GradientBoostingRegressor
 from mxfair.ensemble.seeds import SeedEnsembleClassifier, SeedEnsembleRegressor
+from mxfair.ensemble.snapshots import SnapshotEnsembleClassifier, SnapshotEnsembleRegressor
 from mxfair.ensemble.spread import SeedSpread, seed_spread
 from mxfair.ensemble.weights import ParetoWeights, pareto_weights
 
@@ -23,6 +24,8 @@ __all__ = [
     "SeedEnsembleClassifier",
     "SeedEnsembleRegressor",
     "SeedSpread",
+    "SnapshotEnsembleClassifier",
+    "SnapshotEnsembleRegressor",
     "StackedEnsemble",
     "pareto_weights",
     "seed_spread",
