@@ -48,6 +48,8 @@ def _apart(jobs: list[Job]) -> str:
             return "a net has nothing that is trained"
     if len({(len(job.loader._dataset), len(job.loader)) for job in jobs}) > 1:
         return "they do not have equally many rows"
+    if len(jobs[0].loader._dataset) < 2:
+        return "there is one row"
     return ""
 
 

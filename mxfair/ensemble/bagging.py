@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import accuracy_score, r2_score
 
-from mxfair._inference import scores
 from mxfair._validation import one_of
 from mxfair.criterion import Criterion, criterion_named
 from mxfair.ensemble._bagging import Bagging
@@ -162,11 +161,10 @@ class BaggingClassifier(EnsembleClassifying, Bagging):
         return {"classes": self.classes_, "positive": self.positive, "task": "classification"}
 
     def _take_oob(self, output: np.ndarray, rows: np.ndarray, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-        chances = scores(output)
         table = np.full((len(data), len(self.classes_)), np.nan)
-        table[rows] = np.column_stack([1 - chances, chances]) if chances.ndim == 1 else chances
-        places = (output[:, 0] > 0).astype(int) if output.shape[1] == 1 else output.argmax(axis=1)
-        labels, preds = self.classes_[data.target[rows].astype(int)], self.classes_[places]
+        table[rows] = self._probabilities_of(output)
+        labels = self.classes_[data.target[rows].astype(int)]
+        preds = self._labels_of(self._decision_of(output))
         self.oob_decision_function_, self.oob_prediction_, self.oob_rows_ = table, preds, rows
         weight = None if data.weight is None else data.weight[rows]
         self.oob_score_ = float(accuracy_score(labels, preds, sample_weight=weight))
@@ -244,11 +242,10 @@ class BaggingRegressor(EnsembleRegressing, Bagging):
         return {"task": "regression"}
 
     def _take_oob(self, output: np.ndarray, rows: np.ndarray, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
-        table = np.full((len(data), output.shape[1]), np.nan)
-        table[rows] = output
-        self.oob_prediction_ = table if self._columns else table[:, 0]
-        self.oob_rows_ = rows
-        labels, preds = data.target[rows].astype(np.float64), self.oob_prediction_[rows]
+        preds = self._values_of(output)
+        self.oob_prediction_ = np.full((len(data), *preds.shape[1:]), np.nan)
+        self.oob_prediction_[rows], self.oob_rows_ = preds, rows
+        labels = data.target[rows].astype(np.float64)
         weight = None if data.weight is None else data.weight[rows]
         self.oob_score_ = float(r2_score(labels, preds, sample_weight=weight))
         return labels, preds

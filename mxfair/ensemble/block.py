@@ -225,6 +225,9 @@ class Ensemble(Combination):
         graph = Graph(F, len(self.nets), _known(self.members), probability=self.probability)
         return graph.combined(self.members(x), weight, self.combine, bias)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_form": None}  # a traced graph can be neither copied nor pickled
+
     def _predict_form(self) -> PredictForm | None:
         """Return what `_inference.forward` calls on the CPU in predict mode, or None: then it calls the block."""
         kind = type(self)
