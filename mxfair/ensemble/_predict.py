@@ -1,7 +1,6 @@
-"""Prediction of an ensemble on the CPU: all members in one graph that is traced once, and their combination by NumPy.
+"""Prediction of an ensemble on the CPU: all members in one graph, and their combination by NumPy.
 
-Tracing a net takes far longer than a small batch takes to pass. Of nets of stock layers it is known what they compute
-without tracing them; others are traced at each call, as by `PredictGraph`.
+The block itself combines by a dozen operators of the engine, each of which costs as much as a small member's layer.
 """
 
 from __future__ import annotations
@@ -28,20 +27,13 @@ class PredictForm:
     def __init__(self, ensemble: Any) -> None:
         self._ensemble = ensemble
         self._graph = _inference.PredictGraph(ensemble.members)
-        self._signature: Any = None
 
     def refresh(self) -> bool:
-        """Tell whether the form can be called: members are initialized, can be traced and have been called once."""
-        members = self._ensemble.members
-        if not members._called or _inference.has_hooks(self._ensemble):
+        """Tell whether the form can be called: members are initialized, have no hooks and can be traced."""
+        self._ensemble._initialize_own()
+        if self._ensemble.weight._data is None or _inference.has_hooks(self._ensemble):
             return False
-        signature = members.signature()
-        if signature is None or signature != self._signature:
-            if self._signature is not None:  # other parameters may have the names of the old ones
-                self._graph = _inference.PredictGraph(members)
-            self._signature = signature if self._graph.refresh() else None
-            return self._graph._call is not None
-        return True
+        return self._graph.refresh()
 
     def call(self, data: Any) -> Any:
         """Return the members' outputs, which the engine may still be computing."""
