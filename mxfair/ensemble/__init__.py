@@ -10,6 +10,8 @@ from mxfair.ensemble.gradient_boosting import GradientBoostingClassifier, Gradie
 from mxfair.ensemble.seeds import SeedEnsembleClassifier, SeedEnsembleRegressor
 from mxfair.ensemble.snapshots import SnapshotEnsembleClassifier, SnapshotEnsembleRegressor
 from mxfair.ensemble.spread import SeedSpread, seed_spread
+from mxfair.ensemble.stacking import StackingClassifier, StackingRegressor
+from mxfair.ensemble.voting import VotingClassifier, VotingRegressor
 from mxfair.ensemble.weights import ParetoWeights, pareto_weights
 
 __all__ = [
@@ -27,6 +29,10 @@ __all__ = [
     "SnapshotEnsembleClassifier",
     "SnapshotEnsembleRegressor",
     "StackedEnsemble",
+    "StackingClassifier",
+    "StackingRegressor",
+    "VotingClassifier",
+    "VotingRegressor",
     "pareto_weights",
     "seed_spread",
 ]
