@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -123,7 +124,7 @@ class Bagging(EnsembleEstimator):
         """
         if not hasattr(self, "_oob"):
             raise InputError(
-                "The estimator must be fitted with oob_score=True for this; a file does not keep the rows."
+                "'oob_score' must be True in fit for this; got False, or a file, which keeps no rows. Fit again."
             )
         if "criteria" not in options and "metrics" not in options:
             options["criteria"] = self._oob_criteria()
@@ -154,14 +155,15 @@ class Bagging(EnsembleEstimator):
         """Tell whether a warm start has nothing to add."""
         if not isinstance(self.net_, Ensemble):
             raise InputError(
-                "'warm_start' must be False for an estimator read from a file: members are one graph there."
+                "'warm_start' must be False for an estimator from a file, which is one graph; got True. Fit anew."
             )
         if self.oob_score:
             raise InputError("'oob_score' must be False with warm_start; got True. Fit all members at once for it.")
         there = len(self.nets_)
         if count < there:
             raise InputError(
-                f"'n_estimators' must be at least the {there} that are there, with warm_start; got {count}."
+                f"'n_estimators' must be at least the {there} members that warm_start keeps; got {count}. Fit anew for "
+                "fewer."
             )
         if count == there:
             warnings.warn("n_estimators is as before: warm_start adds no member.", UserWarning, stacklevel=3)
@@ -194,7 +196,10 @@ class Bagging(EnsembleEstimator):
         strata, width = Strata(data, self.stratify), data.X.shape[1]
         n_columns = amount(self.max_features, width, "max_features")
         if data.X.ndim != 2 and (n_columns < width or self.bootstrap_features):
-            raise InputError(f"'max_features' must be 1.0 for data that are no table; got {self.max_features!r}.")
+            raise InputError(
+                f"'max_features' must be 1.0, with bootstrap_features=False, for data that are no table; got "
+                f"{self.max_features!r}."
+            )
         amount(self.max_samples, len(data), "max_samples")
         drawn = []
         for rng in sources:
@@ -220,6 +225,7 @@ class Bagging(EnsembleEstimator):
 
         trained = template._mitigated(seen(drawn.rows), plan, rng)
         job = self._member(template, trained, plan, rng, number)
+        job.optimizer_params = copy.deepcopy(job.optimizer_params)  # a scheduler of the rate has a state
         if drawn.held is not None:
             watch(template, job, seen(drawn.held), template._base)
         return job
@@ -235,7 +241,7 @@ class Bagging(EnsembleEstimator):
         probability = is_probability(jobs[0].loss)
         if probability and self._combine() == "score":
             raise InputError(
-                "'combine' must be 'probability' or 'vote' for nets that return probabilities; got 'score'."
+                "'combine' must be 'probability' or 'vote' with a loss of probabilities; got 'score'. Leave it out."
             )
         ensemble = Ensemble(
             [*there, *(job.net for job in jobs)],
