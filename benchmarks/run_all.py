@@ -16,6 +16,7 @@ NAMES = (
     "fairbatch_selection",
     "fairbatch_overhead",
     "fairbatch_speed",
+    "ensembles_speed",
     "loader",
     "metrics",
     "bootstrap",

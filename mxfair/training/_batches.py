@@ -9,12 +9,14 @@ import numpy as np
 
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError
-from mxfair.data.loader import BLOCK_BATCHES, BLOCK_BYTES, _blocks, _bytes_per_row, _PlainBatches, _take
+from mxfair.data.loader import BLOCK_BATCHES, _blocks, _bytes_per_row, _PlainBatches, _take
 
 mx: Any = import_mxnet()
 
 __all__ = ["Batch", "Gathered", "Iterated"]
 
+#: The most bytes of what is gathered at once: larger pieces of memory cost more to get than to fill.
+STACKED_BYTES = 2 * 2**20
 NAMES = ("data", "label", "third")
 
 
@@ -89,7 +91,7 @@ class Gathered:
         """Yield the batches of an epoch; the call is made before a sampler may look at its net again."""
         for rows in self._rows(before_drawing):
             size = rows.shape[1] * rows.shape[2]
-            step = max(1, min(BLOCK_BATCHES, BLOCK_BYTES // max(1, size * self._bytes())))
+            step = max(1, min(BLOCK_BATCHES, STACKED_BYTES // max(1, size * self._bytes())))
             for start in range(0, len(rows), step):
                 yield from self._batch(rows[start : start + step])
 

@@ -137,6 +137,7 @@ class Graph:
         self._nets, self._losses, self._batch = nets, losses, batch
         with mx.autograd.pause(train_mode=True), mx.name.NameManager():
             shapes = {net(batch.of(k)[0][:1]).shape[1:] for net, k in zip(nets, places)}
+            self._width = next(iter(shapes))[-1] if shapes != {()} else 1
             self.symbol = self._tracing(self._once if len(shapes) == 1 and self._by_row() else self._each)
 
     def _tracing(self, build: Any) -> Any:
@@ -194,13 +195,13 @@ class Graph:
         pred = mx.sym.concat(*self._outputs(), dim=0)
         items = [self._item(name) for name in ("label", "third")[: 2 if isinstance(loss, GroupLoss) else 1]]
         base = loss.base if type(loss) is Weighed else loss
-        # Of other losses Gluon's own derivative is another one where an output is exactly 0.
-        steered = steered_base(base) if type(base) is mx.gluon.loss.SoftmaxCrossEntropyLoss else None
-        if steered is None:
+        if type(base) is not mx.gluon.loss.SoftmaxCrossEntropyLoss or steered_base(base) is None:
             self.sources.update(loss.collect_params())
-            value = head = loss(pred, *items)
+            value = head = loss(pred, *items)  # where an output is exactly 0, only Gluon's own derivative is its
+        elif self._width == 2:
+            value, head = _two_classes(pred, *items)
         else:
-            value, slope = steered(mx.sym, mx.sym.BlockGrad(pred), items[0])
+            value, slope = steered_base(base)(mx.sym, mx.sym.BlockGrad(pred), items[0])  # type: ignore[misc]
             if base is not loss:
                 value = value * items[1]
                 slope = mx.sym.broadcast_mul(slope, mx.sym.reshape(items[1], shape=(-1, 1)))
@@ -316,6 +317,22 @@ class _Bound:
         outputs = self._executor.forward(is_train=True)
         self._executor.backward()
         return outputs
+
+
+def _two_classes(pred: Any, label: Any, weight: Any = None) -> tuple[Any, Any]:
+    """Return the cross-entropy of two outputs, and what has its derivative: a third of the time of a softmax.
+
+    -log softmax(x)_y is log(1 + exp(t)) with t = x_1 - x_0 for y = 0, x_0 - x_1 for y = 1; its derivative by t is
+    sigmoid(t).
+    """
+    apart = mx.sym.dot(pred, mx.sym.arange(-1, 3, 2))
+    sign = 1 - 2 * (mx.sym.reshape(label, shape=(-1,)) >= 1)
+    t = sign * mx.sym.BlockGrad(apart)
+    value = mx.sym.maximum(t, 0) + mx.sym.log1p(mx.sym.exp(-mx.sym.abs(t)))
+    slope = sign * mx.sym.sigmoid(t)
+    if weight is not None:
+        value, slope = value * weight, slope * weight
+    return value, mx.sym.BlockGrad(slope) * apart
 
 
 def rowwise(symbol: Any, items: list[str]) -> bool:
