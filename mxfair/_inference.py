@@ -197,7 +197,7 @@ def forward(net: Any, data: Any, *, chunk: int | None = None, graph: PredictGrap
             )
         with mx.autograd.pause(train_mode=False):
             output = call(part.as_in_context(ctx))
-        if not isinstance(output, mx.nd.NDArray):
+        if form is None and not isinstance(output, mx.nd.NDArray):
             raise InputError(f"'net' must return one array; got {type(output).__name__}. Wrap it to return its scores.")
         if ahead is not None:
             yield finish(ahead)

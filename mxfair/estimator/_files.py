@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ mx: Any = import_mxnet()
 __all__ = ["read", "write"]
 
 _SCHEMA = "mxfair.estimator/1"
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, zipfile.BadZipFile, mx.MXNetError)
+_DAMAGE = (*_state._DAMAGE, AssertionError, mx.MXNetError)  # Gluon asserts
 #: Fitted attributes that are stored in a form of their own, or not at all.
 _APART = ("net_", "loss_", "history_", "callbacks_", "reweighing_", "estimators_", "histories_")
 _MITIGATIONS = {name: getattr(mitigation, name) for name in mitigation.__all__ if name not in ("Mitigation",)}
@@ -30,7 +30,7 @@ _MITIGATIONS = {name: getattr(mitigation, name) for name in mitigation.__all__ i
 
 def write(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
-    graph, values = _nets.graph_and_arrays(estimator.net_)
+    graph, values, frozen = _nets.graph_and_arrays(estimator.net_)
     arrays: list[np.ndarray] = []
     params, left_out = _params(estimator.get_params(deep=False), arrays)
     fitted = {
@@ -50,6 +50,7 @@ def write(estimator: Any, path: str | os.PathLike[str]) -> None:
         "histories": _state.encode([history.epochs for history in getattr(estimator, "histories_", ())], arrays),
         "graph": graph,
         "names": list(values),
+        "frozen": frozen,
     }
     arrays += values.values()
     named: dict[str, Any] = {str(place): array for place, array in enumerate(arrays)}
@@ -78,6 +79,9 @@ def _params(params: dict[str, Any], arrays: list[np.ndarray]) -> tuple[dict[str,
 def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
     if type(value).__name__ in _MITIGATIONS and isinstance(value, mitigation.Mitigation):
         return {"~mitigation": type(value).__name__, "params": _state.encode(value.get_params(deep=False), arrays)}
+    if isinstance(value, GluonEstimator):  # the template of an ensemble
+        params = {name: _encoded(given, arrays) for name, given in value.get_params(deep=False).items()}
+        return {"~estimator": type(value).__name__, "params": params}
     if isinstance(value, list):
         return [_encoded(item, arrays) for item in value]
     return _state.encode(value, arrays)
@@ -86,6 +90,9 @@ def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
 def _decoded(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, dict) and "~mitigation" in value:
         return _MITIGATIONS[value["~mitigation"]](**_state.decode(value["params"], arrays))
+    if isinstance(value, dict) and "~estimator" in value:
+        params = {name: _decoded(given, arrays) for name, given in value["params"].items()}
+        return GluonEstimator._known[value["~estimator"]](**params)
     if isinstance(value, list):
         return [_decoded(item, arrays) for item in value]
     return _state.decode(value, arrays)
@@ -114,7 +121,12 @@ def read(path: str | os.PathLike[str], ctx: Any = None) -> Any:
 
 
 def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> Any:
-    kind = GluonEstimator._known[document["class"]]
+    kind = GluonEstimator._known.get(document["class"])
+    if kind is None:
+        raise InputError(
+            f"The class of the file must be known; got {document['class']!r}. Import the module that defines it first, "
+            "mxfair.ensemble for an ensemble."
+        )
     estimator = kind(**{name: _decoded(value, arrays) for name, value in document["params"].items()})
     for name, value in _state.decode(document["fitted"], arrays).items():
         if name.startswith("_") or not name.endswith("_"):
@@ -124,12 +136,20 @@ def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> A
         estimator._columns = document["columns"]
     names = document["names"]
     values = dict(zip(names, arrays[len(arrays) - len(names) :]))
-    estimator.net_ = _nets.net_of_graph(document["graph"], values, ctx)
+    estimator.net_ = _nets.net_of_graph(document["graph"], values, document["frozen"], ctx)
     estimator.loss_ = PastLoss(document["probability"])
     estimator.history_ = _history(_state.decode(document["history"], arrays))
     if document["histories"]:
         estimator.histories_ = [_history(epochs) for epochs in _state.decode(document["histories"], arrays)]
     estimator.callbacks_ = []
+    if document["left_out"]:
+        names = ", ".join(map(repr, document["left_out"]))
+        warnings.warn(
+            f"Parameters that are objects or functions are not stored and have their defaults: {names}. Predictions "
+            "are those of the saved estimator; before fitting again, give them with set_params.",
+            UserWarning,
+            stacklevel=4,
+        )
     return estimator
 
 
