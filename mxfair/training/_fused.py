@@ -236,9 +236,8 @@ class _Part:
         every = [parameter for params in trained for parameter in params]
         if any(id(parameter) not in names for parameter in every):
             raise UnsupportedError("a net has parameters that its loss does not use")
-        total = sum(parameter.data().size for parameter in every)
-        self._weight, self._grad = mx.nd.zeros(total, ctx=ctx), mx.nd.zeros(total, ctx=ctx)
-        self._ends = np.cumsum([sum(p.data().size for p in params) for params in trained]).tolist()
+        self._sizes = [sum(p.data().size for p in params) for params in trained]
+        self._weight, self._grad = (mx.nd.zeros(sum(self._sizes), ctx=ctx) for _ in range(2))
         self._arrays, self._grads = {}, {}  # type: ignore[var-annotated]
         self._own = list(zip(every, _cut(self._weight, every)))
         for parameter, array, grad in zip(every, _cut(self._weight, every), _cut(self._grad, every)):
@@ -279,9 +278,11 @@ class _Part:
             array.copyto(parameter.data())
 
     def finite(self) -> np.ndarray:
-        starts = [0, *self._ends[:-1]]
-        sums = [(self._weight[start:end] * 0).sum() for start, end in zip(starts, self._ends)]  # inf * 0 is NaN
-        return mx.nd.concat(*sums, dim=0).asnumpy() == 0
+        zeros = self._weight * 0  # inf * 0 is NaN
+        if len(set(self._sizes)) == 1:
+            return zeros.reshape((len(self._sizes), -1)).sum(axis=1).asnumpy() == 0
+        ends = np.cumsum(self._sizes).tolist()
+        return np.array([zeros[end - size : end].sum().asscalar() == 0 for size, end in zip(self._sizes, ends)])
 
 
 class _Bound:
