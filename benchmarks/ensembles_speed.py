@@ -1,4 +1,4 @@
-"""Ten nets of one architecture: trained one after another, by hand, and side by side.
+"""Ten nets of one architecture: trained one after another, by hand, and side by side; and predicting as one.
 
 Ten members 50-64-64-2 on 30,000 rows, batches of 256, Adam, softmax cross-entropy. Sides take turns in one process, all
 with one thread for each operator:
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from _bench import arguments, bar, mx, ratio, show, timed, times
+from _ensemble_prediction import prediction
 
 from mxfair import net, training
 from mxfair.data import DataLoader
@@ -161,7 +162,10 @@ def train(quick: bool) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, A
 
 
 #: What is measured, each a function of `quick` that returns results, ratios and bars.
-PARTS: dict[str, Callable[[bool], tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]]] = {"training": train}
+PARTS: dict[str, Callable[[bool], tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]]] = {
+    "training": train,
+    "prediction": prediction,
+}
 
 
 def main() -> None:
