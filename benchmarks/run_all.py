@@ -26,6 +26,8 @@ NAMES = (
     "penalties",
     "strengths",
     "tradeoff",
+    "boosting",
+    "bagging",
 )
 
 
