@@ -71,6 +71,15 @@ class Decided:
             texts.append("undefined" if top is None else f"{top.rate}: {top.high} > {top.low}")
         return tuple(texts)
 
+    def undefined(self) -> dict[str, str]:
+        """Return the groups that have no value of a rate in some member, and the rate."""
+        found: dict[str, str] = {}
+        for table in self.tables:
+            for gap in self.criterion.gaps(table):
+                for group in gap.undefined:
+                    found.setdefault(group, gap.rate)
+        return found
+
 
 class Estimated:
     """Predictions of numbers by K members: R2 and the gap of a mean."""
@@ -121,6 +130,10 @@ class Estimated:
             return ("undefined",) * self.n_members
         names = [name for name, known in zip(self._groups.names, self._groups.known) if known]
         return tuple(f"{names[high]} > {names[low]}" for high, low in zip(means.argmax(axis=0), means.argmin(axis=0)))
+
+    def undefined(self) -> dict[str, str]:
+        """Return the groups that have no value: known groups all have rows."""
+        return {}
 
 
 def multiplicity(

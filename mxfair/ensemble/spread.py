@@ -48,6 +48,8 @@ class SeedSpread:
         :math:`s_{rows}` of "score" and "gap".
     largest : tuple of str, length n_members
         Which rate has the largest gap in each member, and between which groups.
+    undefined : dict of str to str
+        Groups that a gap leaves out, since they have no samples for a rate, and the first such rate.
     ambiguity : GroupMetric or None
         Share of samples on which a member decides otherwise than the baseline; with ``epsilon=None`` that is the share
         on which not all members agree, whatever the baseline. None in a regression, as is the next.
@@ -92,6 +94,7 @@ class SeedSpread:
     standard_error: np.ndarray
     rows_sd: dict[str, float]
     largest: tuple[str, ...]
+    undefined: dict[str, str]
     ambiguity: GroupMetric | None
     discrepancy: GroupMetric | None
     disagreement: GroupMetric
@@ -140,7 +143,7 @@ class SeedSpread:
         InputError
             If an argument cannot be used.
         """
-        rng, count = generator(random_state), positive_integer(n_resamples, "n_resamples", minimum=2)
+        rng, count = generator(random_state), positive_integer(n_resamples, "n_resamples", minimum=20)
         judge = Judge(preds, labels, groups, criterion, positive=positive, combined=combined)
         members = slice(judge.n_members)
         best = int(judge.score[members].argmax()) if baseline is None else judge.member(baseline)
@@ -155,6 +158,7 @@ class SeedSpread:
             standard_error=errors,
             rows_sd=rows_sd,
             largest=judge.state.largest()[members],
+            undefined=judge.state.undefined(),
             ambiguity=ambiguity,
             discrepancy=discrepancy,
             disagreement=disagreement,
@@ -274,6 +278,8 @@ class SeedSpread:
         if self.combined is not None:
             score, gap, low, high = self.combined
             lines.append(f"  ensemble: {self.score_name} {score:.4f}, gap {gap:.4f} ({low:.4f} to {high:.4f})")
+        if self.undefined:
+            lines.append("  not compared: " + ", ".join(f"{one} ({rate})" for one, rate in self.undefined.items()))
         shown = self.disagreement if self.ambiguity is None else self.ambiguity
         named = list(zip(shown.groups, shown.values))
         parts = [f"{group} {value:.3g}" for group, value in named[:6]] + ["..."] * (len(named) > 6)
@@ -377,7 +383,9 @@ def seed_spread(
 
 
 def _sd(values: np.ndarray) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    if len(values) < 2:
+        return float("nan")
+    return float(values.std(ddof=1)) if np.ptp(values) != 0 else 0.0  # of equal values it may be 1e-18
 
 
 def _left(sd: float, rows_sd: float) -> float:
