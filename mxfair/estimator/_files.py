@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import warnings
@@ -84,6 +85,8 @@ def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
         return {"~estimator": type(value).__name__, "params": params}
     if isinstance(value, list):
         return [_encoded(item, arrays) for item in value]
+    if isinstance(value, tuple):
+        return {"~tuple": [_encoded(item, arrays) for item in value]}
     return _state.encode(value, arrays)
 
 
@@ -95,7 +98,15 @@ def _decoded(value: Any, arrays: list[np.ndarray]) -> Any:
         return GluonEstimator._known[value["~estimator"]](**params)
     if isinstance(value, list):
         return [_decoded(item, arrays) for item in value]
+    if isinstance(value, dict) and "~tuple" in value:
+        return tuple(_decoded(item, arrays) for item in value["~tuple"])
     return _state.decode(value, arrays)
+
+
+def _required(kind: type) -> dict[str, Any]:
+    """Return None for each parameter without a default: one that was left out must be set again."""
+    signature = inspect.signature(kind)
+    return {name: None for name, one in signature.parameters.items() if one.default is one.empty}
 
 
 def read(path: str | os.PathLike[str], ctx: Any = None) -> Any:
@@ -127,7 +138,8 @@ def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> A
             f"The class of the file must be known; got {document['class']!r}. Import the module that defines it first, "
             "mxfair.ensemble for an ensemble."
         )
-    estimator = kind(**{name: _decoded(value, arrays) for name, value in document["params"].items()})
+    params = {name: _decoded(value, arrays) for name, value in document["params"].items()}
+    estimator = kind(**{**_required(kind), **params})
     for name, value in _state.decode(document["fitted"], arrays).items():
         if name.startswith("_") or not name.endswith("_"):
             raise ValueError(f"{name!r} is nothing that is fitted")
