@@ -90,7 +90,7 @@ def combined(
         The same for all samples, or for each its own.
     """
     if how == "sum":
-        total = np.einsum("ckn,k->nc", scores, weight)
+        total = _weighted_sum(scores, weight).T
         return total if bias is None else total + bias
     shares = weight / weight.sum(axis=0)
     if how == "score":
@@ -116,7 +116,8 @@ def log_probabilities(scores: np.ndarray, *, probability: bool = False) -> list[
 
 
 def _weighted_sum(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    return np.einsum("ckn,k->cn" if shares.ndim == 1 else "ckn,kn->cn", values, shares)
+    """Return weighted sums over the members, added in the same order whatever the number of samples."""
+    return (values * shares.reshape(len(shares), -1)).sum(axis=1)
 
 
 def _log_sum(values: np.ndarray) -> np.ndarray:
