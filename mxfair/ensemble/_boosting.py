@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +23,9 @@ mx: Any = import_mxnet()
 
 __all__ = ["Boosting", "Run"]
 
+#: A net that decides as the one before it has an error of chance to rounding: its weights were made so.
+ROUNDING = 1e-6
+
 
 @dataclass
 class Run:
@@ -32,6 +36,7 @@ class Run:
     weight: np.ndarray  # of each row; sum 1
     votes: np.ndarray  # weight of the votes for each class, shape (n_samples, n_classes)
     probability: bool = False
+    ended: bool = False  # whether the last member leaves nothing to boost
     nets: list[Any] = field(default_factory=list)
     alphas: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
@@ -80,16 +85,20 @@ class Boosting(StagedClassifying):
         output = outputs_of(net, run.data.X)
         decisions = decided(output, n_classes, probability=run.probability)
         error = float(run.weight[decisions != run.codes].sum() / run.weight.sum())
-        if error >= 1.0 - 1.0 / n_classes:
-            if not run.nets:
-                raise InputError(
-                    f"'estimator' must do better than chance on the training rows; its first net has an error of "
-                    f"{error:.3g} with {n_classes} classes. Train it longer: more epochs, or a larger learning_rate."
-                )
-            return None
+        if error >= 1.0 - 1.0 / n_classes - ROUNDING:
+            if run.nets:
+                return None
+            warnings.warn(
+                f"The first net's error on the training rows is {error:.3g}, no better than chance among {n_classes} "
+                "classes: boosting ends with it alone. Train it longer, with more epochs or a larger learning_rate.",
+                UserWarning,
+                stacklevel=4,
+            )
+            run.ended = True
         # Zhu et al., equation (1): alpha = log((1 - err) / err) + log(K - 1)
+        run.ended = run.ended or error == 0
         alpha = 1.0
-        if error > 0:
+        if not run.ended:
             alpha = float(self.learning_rate * (np.log((1.0 - error) / error) + np.log(n_classes - 1.0)))
         run.votes[np.arange(len(decisions)), decisions] += alpha
         run.nets.append(net)

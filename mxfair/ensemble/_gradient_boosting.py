@@ -124,31 +124,40 @@ class GradientBoosting(EnsembleEstimator):
         FloatingPointError
             If the training of a net diverges.
         """
-        share = self._check_options()
-        data, _, rng, template = self._begin(X, y, groups, sample_weight)
-        rows, kept = split(self, data, rng)
-        train, held = _Part(data if rows is None else data.take(rows)), None if kept is None else _Part(data.take(kept))
+        with self._anew():
+            share = self._check_options()
+            data, _, rng, template = self._begin(X, y, groups, sample_weight)
+            rows, kept = split(self, data, rng)
+            train = _Part(data if rows is None else data.take(rows))
+            held = None if kept is None else _Part(data.take(kept))
+            fits = _Fits(self, template, train, share=share, rng=rng)
+            self._conclude(self._fit_stages(train, held, fits), data.n_classes)
+        return self
+
+    def _fit_stages(self, train: _Part, held: _Part | None, fits: _Fits) -> _Stages:
+        """Fit nets and add them up."""
         stages = _Stages(train.loss.base(train.weight))
         for part in (train, held):
             if part is not None:
                 part.scores = np.tile(stages.base, (len(part), 1))
-        fits = _Fits(self, template, train, share=share, rng=rng)
         for number in range(self.n_estimators):
             residuals = train.loss.residuals(train.scores)
             size = float(np.sqrt(np.average((residuals**2).mean(axis=1), weights=train.weight)))
             if size == 0 and stages.nets:
                 break
             net, history, direction, step = fits.one(number, residuals, size or 1.0)
-            self._take(stages, net, history, step)
-            train.scores += stages.weights[-1] * direction
+            weight = float(self.learning_rate * step)
+            stages.nets.append(net)
+            stages.histories.append(history)
+            stages.weights.append(weight)
+            train.scores += weight * direction
             stages.train.append(train.value())
             if held is not None:
-                held.scores += stages.weights[-1] * outputs_of(net, held.X)
+                held.scores += weight * outputs_of(net, held.X)
                 stages.held.append(held.value())
                 if self._stalled(stages.held):
                     break
-        self._conclude(stages, data.n_classes)
-        return self
+        return stages
 
     def _check_options(self) -> float:
         """Check parameters; return the share of rows that a net is fitted to."""
@@ -167,11 +176,6 @@ class GradientBoosting(EnsembleEstimator):
                 "or CellSMOTE, or AdaFairClassifier."
             )
         return fraction(self.subsample, "subsample")
-
-    def _take(self, stages: _Stages, net: Any, history: History, step: float) -> None:
-        stages.nets.append(net)
-        stages.histories.append(history)
-        stages.weights.append(float(self.learning_rate * step))
 
     def _stalled(self, losses: list[float]) -> bool:
         """Tell whether the loss has not fallen by `tol` for so many stages."""

@@ -21,7 +21,7 @@ class AdaBoostClassifier(Boosting):
 
     and the ensemble decides for the class with the largest sum of :math:`\alpha`. Boosting ends early where a net makes
     no error (its :math:`\alpha` is then 1, as in scikit-learn) or is no better than chance, err >= 1 - 1 / K: that net
-    is left out.
+    is left out, unless it is the first.
 
     Parameters
     ----------
@@ -111,18 +111,24 @@ class AdaBoostClassifier(Boosting):
         Raises
         ------
         InputError, InputTypeError, ValueError
-            If an argument or a parameter cannot be used; or if the first member is no better than chance.
+            If an argument or a parameter cannot be used; before anything is trained.
         FloatingPointError
             If a member's training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If the first member is no better than chance: then it is the only one.
         """
-        data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
-        run = self._run(template, data, plan, rng)
-        for _ in range(self.n_estimators):
-            taken = self._round(run)
-            if taken is None or run.errors[-1] == 0:
-                break
-            decisions, _ = taken
-            weight = run.weight * np.exp(run.alphas[-1] * (decisions != run.codes))
-            run.weight = weight / weight.sum()
-        self._finish(run, len(run.nets))
+        with self._anew():
+            data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
+            run = self._run(template, data, plan, rng)
+            for _ in range(self.n_estimators):
+                taken = self._round(run)
+                if taken is None or run.ended:
+                    break
+                decisions, _ = taken
+                weight = run.weight * np.exp(run.alphas[-1] * (decisions != run.codes))
+                run.weight = weight / weight.sum()
+            self._finish(run, len(run.nets))
         return self

@@ -161,21 +161,29 @@ class AdaFairClassifier(Boosting):
         ------
         InputError, InputTypeError, ValueError
             If an argument or a parameter cannot be used; if no two groups can be compared, or held-out rows lack what
-            the training rows can measure; or if the first member is no better than chance.
+            the training rows can measure; before anything is trained.
         FloatingPointError
             If a member's training diverges.
 
         Warns
         -----
         UserWarning
-            If the gap is undefined whatever the number of members: then all count.
+            If the gap is undefined whatever the number of members: then all count. If the first member is no better
+            than chance: then it is the only one.
         """
-        self._check_options(groups)
-        data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
-        data, figures, held = self._parts(data, rng)
-        run = self._run(template, data, plan, rng)
+        with self._anew():
+            self._check_options(y, groups)
+            data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
+            data, figures, held = self._parts(data, rng)
+            run = self._run(template, data, plan, rng)
+            self._rounds(run, figures, held)
+            self._finish(run, self._chosen())
+        return self
+
+    def _rounds(self, run: Run, figures: Figures, held: TrainingData | None) -> None:
+        """Train members, and keep what the partial ensembles do to groups."""
         watched = figures if held is None else self._figures(held)
-        held_votes = None if held is None else np.zeros((len(held), held.n_classes))
+        votes = run.votes if held is None else np.zeros((len(held), held.n_classes))
         costs: list[np.ndarray] = []
         found: list[tuple[float, float]] = []
         for _ in range(self.n_estimators):
@@ -186,19 +194,16 @@ class AdaFairClassifier(Boosting):
             costs.append(fairness_costs(table, figures.criterion, self.tolerance))
             if held is not None:
                 places = decided(outputs_of(run.nets[-1], held.X), held.n_classes, probability=run.probability)
-                held_votes[np.arange(len(held)), places] += run.alphas[-1]  # type: ignore[index]
-            votes = run.votes if held_votes is None else held_votes
+                votes[np.arange(len(held)), places] += run.alphas[-1]
             found.append(watched.objective(votes.argmax(axis=1), self.balance))
-            if run.errors[-1] == 0:
+            if run.ended:
                 break
             run.weight = self._raised(run, *taken, costs[-1])
         self.fairness_costs_, self.group_names_ = np.array(costs), np.array(figures.groups.names)
         self.objectives_, self.gaps_ = np.array(found).T
-        self._finish(run, self._chosen())
-        return self
 
-    def _check_options(self, groups: Any) -> None:
-        if groups is None:
+    def _check_options(self, y: Any, groups: Any) -> None:
+        if groups is None and y is not None:  # without y that is the error
             raise InputError("'groups' must be given: costs are of groups. Pass fit(X, y, groups=...).")
         for name in ("strength", "tolerance"):
             value = getattr(self, name)
@@ -224,8 +229,9 @@ class AdaFairClassifier(Boosting):
         figures = self._figures(data)
         if np.isnan(figures.criterion.difference(figures.table(figures.codes))):
             raise InputError(
-                f"'groups' must hold two groups or more that {figures.criterion.name} can compare; got "
-                f"{', '.join(map(str, figures.groups.names))}: {_lacking(figures.unmeasured())}. Merge small groups."
+                f"'groups' must hold two groups or more, with rows of the classes that {figures.criterion.name} "
+                f"compares; got {', '.join(map(str, figures.groups.names))}: {_lacking(figures.unmeasured())}. Merge "
+                "small groups."
             )
         missing = set() if held is None else self._figures(held).unmeasured() - figures.unmeasured()
         if missing:
