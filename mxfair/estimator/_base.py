@@ -28,7 +28,7 @@ mx: Any = import_mxnet()
 __all__ = ["GluonEstimator"]
 
 #: What `fit` leaves behind beside attributes that end with an underscore.
-_OWN = ("_columns", "_rng", "_trainer", "_graph", "_base", "_steering", "_made_of", "_all_known")
+_OWN = ("_columns", "_rng", "_trainer", "_graph", "_base", "_steering", "_made_of", "_all_known", "_shape_in")
 #: Rows in a piece of a small table, filled up with zeros: the engine computes the rest of a block in another order.
 _BLOCK = 16
 
@@ -135,6 +135,7 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         same_length(X=X, y=target, groups=encoded, sample_weight=weight)
         if plan.steps:
             X = through_steps(self, X, target, groups, weight, reset=reset)
+        self._shape_in = list(X.shape[1:])
         return TrainingData(X, target, encoded, weight, n_classes)
 
     def _check_steps(self, plan: Plan, *, reset: bool) -> None:

@@ -52,6 +52,7 @@ def write(estimator: Any, path: str | os.PathLike[str]) -> None:
         "graph": graph,
         "names": list(values),
         "frozen": frozen,
+        "shape": getattr(estimator, "_shape_in", None),
     }
     arrays += values.values()
     named: dict[str, Any] = {str(place): array for place, array in enumerate(arrays)}
@@ -148,7 +149,9 @@ def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> A
         estimator._columns = document["columns"]
     names = document["names"]
     values = dict(zip(names, arrays[len(arrays) - len(names) :]))
-    estimator.net_ = _nets.net_of_graph(document["graph"], values, document["frozen"], ctx)
+    estimator.net_ = _nets.net_of_graph(document["graph"], values, document["frozen"], ctx, document["shape"])
+    if document["shape"] is not None:
+        estimator._shape_in = document["shape"]
     estimator.loss_ = PastLoss(document["probability"])
     estimator.history_ = _history(_state.decode(document["history"], arrays))
     if document["histories"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, logit
@@ -23,6 +23,8 @@ __all__ = ["Classifying", "Regressing"]
 class Classifying(ClassifierMixin):  # type: ignore[misc]  # scikit-learn is untyped
     """Labels in, labels and probabilities out: what classifiers and ensembles of them share."""
 
+    #: With metadata routing, groups that are passed are for `fit`; `set_score_request(groups=True)` for steps too.
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"groups": False}
     classes_: np.ndarray
     positive: Any
     loss_: Any
@@ -31,10 +33,10 @@ class Classifying(ClassifierMixin):  # type: ignore[misc]  # scikit-learn is unt
     def _target(self, y: Any, *, reset: bool) -> tuple[np.ndarray, int]:
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        y = labels_vector(y, "y")
+        given, y = y.dtype, labels_vector(y, "y")
         found, places = np.unique(y, return_inverse=True)
         if reset:
-            self.classes_ = found
+            self.classes_ = found.astype(given) if given.kind == "O" else found
             if len(found) < 2:
                 raise InputError(f"'y' must hold two classes or more; got one class: {found[0]}.")
         else:
@@ -196,8 +198,8 @@ def _log_odds(probability: np.ndarray) -> np.ndarray:
 class Regressing(RegressorMixin):  # type: ignore[misc]  # scikit-learn is untyped
     """Numbers in, numbers out: what regressors and ensembles of them share."""
 
+    __metadata_request__score: ClassVar[dict[str, Any]] = {"groups": False}
     _outputs: Any
-    _flat: bool
 
     def _target(self, y: Any, *, reset: bool) -> tuple[np.ndarray, int]:
         values = np.asarray(y)
@@ -208,7 +210,9 @@ class Regressing(RegressorMixin):  # type: ignore[misc]  # scikit-learn is untyp
                 raise InputError(f"'y' must be numbers; got something else ({error}). Convert them first.") from error
         if values.ndim != 2 or values.shape[1] == 1:
             values = column_or_1d(y, warn=True).astype(np.float64)
-        if not np.isfinite(values.astype(np.float32)).all():
+        with np.errstate(over="ignore"):
+            single = values.astype(np.float32)
+        if not np.isfinite(single).all():
             raise InputError(
                 "'y' must be finite in float32; got NaN, infinity or a larger number. Remove or scale them."
             )
@@ -216,7 +220,7 @@ class Regressing(RegressorMixin):  # type: ignore[misc]  # scikit-learn is untyp
             self._columns = values.shape[1] if values.ndim == 2 else 0
         elif (values.shape[1] if values.ndim == 2 else 0) != self._columns:
             raise InputError("'y' must have as many columns as when the estimator was fitted.")
-        return values.astype(np.float32), 0
+        return single, 0
 
     def _n_outputs(self, data: TrainingData) -> int:
         return data.target.shape[1] if data.target.ndim == 2 else 1

@@ -140,15 +140,20 @@ def graph_and_arrays(net: Any) -> tuple[str, dict[str, np.ndarray], list[str]]:
     return text, {name: to_numpy(parameter.data(ctx)) for name, parameter in params.items()}, frozen
 
 
-def net_of_graph(text: str, arrays: dict[str, np.ndarray], frozen: list[str], ctx: Any) -> Any:
-    """Return the net that `graph_and_arrays` described."""
+def net_of_graph(
+    text: str, arrays: dict[str, np.ndarray], frozen: list[str], ctx: Any, shape: list[int] | None = None
+) -> Any:
+    """Return the net that `graph_and_arrays` described; `shape` is that of a sample."""
     graph = mx.sym.load_json(text)
     shapes = {name: array.shape for name, array in arrays.items()}
-    graph.infer_shape_partial(**shapes)  # raises where they do not fit together
+    if shape is not None:  # raises where they do not fit together
+        known = {name: shapes[name] for name in graph.list_arguments() if name != "data"}
+        graph.infer_shape(data=(1, *shape), **known)
     if len(graph.list_outputs()) != 1 or set(shapes) != set(graph.list_inputs()) - {"data"}:
         raise ValueError("the graph has other parameters")
     net = mx.gluon.SymbolBlock(graph, mx.sym.var("data", dtype="float32"))
     for name, parameter in net.collect_params().items():
+        parameter.shape = shapes[name]
         parameter._load_init(mx.nd.array(arrays[name], dtype=arrays[name].dtype), ctx)
         if name in frozen:
             parameter.grad_req = "null"

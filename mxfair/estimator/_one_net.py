@@ -51,7 +51,8 @@ class OneNet(GluonEstimator):
             The target.
         groups : array of shape (n_samples,), column, columns or Groups, optional
             The group of each sample, for mitigations and validation figures that need it. With scikit-learn's metadata
-            routing: ``set_fit_request(groups=True)``.
+            routing: ``set_fit_request(groups=True)``. Without it `GridSearchCV` keeps ``groups=`` for its splitter:
+            put the estimator into a pipeline, and pass ``gluonclassifier__groups=``.
         sample_weight : array of float, shape (n_samples,), optional
             What each sample counts for in the loss; only ratios matter.
 

@@ -77,7 +77,12 @@ def watch(estimator: Any, job: Job, held: TrainingData, base: Any) -> None:
         )
     max_gap = getattr(estimator, "max_gap", None)
     criterion: Any = estimator._coded(estimator.criterion) if held.n_classes else None
-    if held.n_classes and held.groups is not None and not (isinstance(criterion, LossCriterion) and max_gap is None):
+    of_losses = isinstance(criterion, LossCriterion)
+    if max_gap is not None and held.groups is None:
+        raise InputError("'groups' must be given for max_gap: gaps are between groups. Pass fit(X, y, groups=...).")
+    if max_gap is not None and of_losses:
+        raise InputError(f"'criterion' must be one of decisions for max_gap; got {criterion.name!r}.")
+    if held.n_classes and held.groups is not None and not of_losses:
         dataset = mx.gluon.data.ArrayDataset(held.X, held.target)
         hooks.append(
             EvaluateGaps(
@@ -89,8 +94,6 @@ def watch(estimator: Any, job: Job, held: TrainingData, base: Any) -> None:
                 positive=criterion.positive,
             )
         )
-    elif max_gap is not None:
-        raise InputError("'groups' must be given for max_gap: gaps are between groups. Pass fit(X, y, groups=...).")
     if estimator.early_stopping:
         hooks.append(
             EarlyStopping("val_loss", "min", patience=estimator.n_iter_no_change, min_delta=float(estimator.tol))
