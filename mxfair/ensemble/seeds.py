@@ -57,20 +57,21 @@ class _SeedEnsemble:
         count, vary = self._count(self.n_estimators), one_of(self.vary, VARY, "vary")
         check_fused(self.fused)
         self._template()  # its errors come first
-        rng = rng_of(self.random_state)
-        plan = Plan(self.mitigation, self.criterion)
-        data = self._prepare(X, y, groups, sample_weight, plan, reset=True)
-        template = self._template()
-        _check_initial(template.net, vary)
-        self.seeds_ = rng.integers(2**31 - 1, size=(count, 2))  # of the initial values, and of all else
-        if vary == "all":
-            self.seeds_[:, 1] = self.seeds_[:, 0]
-        else:
-            self.seeds_[:, 1 if vary == "initialization" else 0] = rng.integers(2**31 - 1)
-        jobs = [self._seeded(template, data, plan, number) for number in range(count)]
-        histories = run_jobs(jobs, self.fused)
-        net = averaged([job.net for job in jobs], jobs[0].loss, classification=bool(data.n_classes))
-        self._end(net, PastLoss(False), histories)
+        with self._anew():
+            rng = rng_of(self.random_state)
+            plan = Plan(self.mitigation, self.criterion)
+            data = self._prepare(X, y, groups, sample_weight, plan, reset=True)
+            template = self._template()
+            _check_initial(template.net, vary)
+            self.seeds_ = rng.integers(2**31 - 1, size=(count, 2))  # of the initial values, and of all else
+            if vary == "all":
+                self.seeds_[:, 1] = self.seeds_[:, 0]
+            else:
+                self.seeds_[:, 1 if vary == "initialization" else 0] = rng.integers(2**31 - 1)
+            jobs = [self._seeded(template, data, plan, number) for number in range(count)]
+            histories = run_jobs(jobs, self.fused)
+            net = averaged([job.net for job in jobs], jobs[0].loss, classification=bool(data.n_classes))
+            self._end(net, PastLoss(False), histories)
         return self
 
     def _seeded(self: Any, template: Any, data: TrainingData, plan: Plan, number: int) -> Job:

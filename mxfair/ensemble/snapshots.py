@@ -84,18 +84,19 @@ class _SnapshotEnsemble:
         kept = count if self.n_last is None else positive_integer(self.n_last, "n_last")
         if kept > count:
             raise InputError(f"'n_last' must be at most the {count} cycles; got {kept}. Leave it out to keep all.")
-        data, plan, rng, template = self._begin(X, y, groups, sample_weight)
-        if template.early_stopping or getattr(template, "max_gap", None) is not None:
-            raise InputError(
-                "'estimator' must not stop early or choose an epoch (early_stopping, max_gap): each cycle ends where "
-                "its rate is 0. Leave them out."
-            )
-        job = template._job(data, plan, rng)
-        cycles = self._cycles(job, count, kept)
-        job.callbacks = [cycles, *job.callbacks]
-        history = job.run()
-        nets = [self._snapshot(job.net, values, number) for number, values in enumerate(cycles.copies)]
-        self._end(averaged(nets, job.loss, classification=bool(data.n_classes)), PastLoss(False), [history])
+        with self._anew():
+            data, plan, rng, template = self._begin(X, y, groups, sample_weight)
+            if template.early_stopping or getattr(template, "max_gap", None) is not None:
+                raise InputError(
+                    "'estimator' must not stop early or choose an epoch; got early_stopping or max_gap. Leave them "
+                    "out: each cycle ends where its rate is 0."
+                )
+            job = template._job(data, plan, rng)
+            cycles = self._cycles(job, count, kept)
+            job.callbacks = [cycles, *job.callbacks]
+            history = job.run()
+            nets = [self._snapshot(job.net, values, number) for number, values in enumerate(cycles.copies)]
+            self._end(averaged(nets, job.loss, classification=bool(data.n_classes)), PastLoss(False), [history])
         return self
 
     @staticmethod

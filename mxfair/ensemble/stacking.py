@@ -63,25 +63,33 @@ class _Stacking(Combining):
         """
         one_of(self.features, ("score", "probability"), "features")
         self._check_final(groups)
-        data, members, rng = self._begin(X, y, groups, sample_weight)
-        self._shape_of_outputs = (len(members), self._n_outputs(data))
-        folds = [] if self.prefit else self._folds(X, data, rng)
-        seeds = rng.integers(2**31 - 1, size=(len(members) + 1, len(folds) + 1)).tolist()
-        given = as_given(X, y)
-        if self.prefit:
-            self.estimators_ = [one for _, one in members]
-            scores = [self._scores(one, data.X, data) for one in self.estimators_]
-        else:
-            pairs = list(zip((one for _, one in members), seeds))
-            scores = [self._out_of_fold(one, its, given, data, folds) for one, its in pairs]
-            self.estimators_ = [self._trained(one, its[-1], *given, data=data) for one, its in pairs]
-        table = self._read(np.stack(scores, axis=1)).reshape(len(data), -1)
-        self.final_estimator_ = self._trained(self._final(data), seeds[-1][-1], table, given[1], data=data)
-        blocks = [self._block(one, f"member{place}_", data) for place, one in enumerate(self.estimators_)]
-        last = TrainingData(table, data.target, data.groups, data.weight, data.n_classes)
-        meta = self._block(self.final_estimator_, "meta_", last)
-        self._end(StackedEnsemble(blocks, meta, features=self.features), data, self.final_estimator_.history_)
+        with self._anew():
+            data, members, rng = self._begin(X, y, groups, sample_weight)
+            self._shape_of_outputs = (len(members), self._n_outputs(data))
+            folds = [] if self.prefit else self._folds(X, data, rng)
+            seeds = rng.integers(2**31 - 1, size=(len(members) + 1, len(folds) + 1)).tolist()
+            given = as_given(X, y)
+            if self.prefit:
+                self.estimators_ = [one for _, one in members]
+                scores = [self._scores(one, data.X, data) for one in self.estimators_]
+            else:
+                pairs = list(zip((one for _, one in members), seeds))
+                scores = [self._out_of_fold(one, its, given, data, folds) for one, its in pairs]
+                self.estimators_ = [self._trained(one, its[-1], *given, data=data) for one, its in pairs]
+            table = self._read(np.stack(scores, axis=1)).reshape(len(data), -1)
+            self._top = self._trained(self._final(data), seeds[-1][-1], table, given[1], data=data)
+            blocks = [self._block(one, f"member{place}_", data) for place, one in enumerate(self.estimators_)]
+            last = TrainingData(table, data.target, data.groups, data.weight, data.n_classes)
+            meta = self._block(self._top, "meta_", last)
+            self._end(StackedEnsemble(blocks, meta, features=self.features), data, self._top.history_)
         return self
+
+    @property
+    def final_estimator_(self) -> Any:
+        """The estimator that was trained on the members' scores."""
+        if not hasattr(self, "_top"):
+            raise AttributeError("final_estimator_: not fitted, or read from a file, which is one graph")
+        return self._top
 
     # The net on top.
 
@@ -123,7 +131,7 @@ class _Stacking(Combining):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of small cells: what a fold must have is checked below
                 folds = _split(splitter, data)
-        elif hasattr(cv, "split"):
+        elif hasattr(cv, "split") and hasattr(cv, "get_n_splits"):
             codes = None if data.groups is None else data.groups.codes
             folds = list(cv.split(X, data.target, codes))
         else:

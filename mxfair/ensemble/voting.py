@@ -56,24 +56,25 @@ class _Voting(Combining):
         pareto = isinstance(self.weights, str)
         if pareto:
             self._check_pareto(groups)
-        data, members, rng = self._begin(X, y, groups, sample_weight)
-        weights = None if pareto or self.weights is None else _checked(self.weights, len(members))
-        rows, held = self._split(data, rng) if pareto and not self.prefit else (None, None)
-        seeds = rng.integers(2**31 - 1, size=len(members)).tolist()
-        if self.prefit:
-            self.estimators_ = [one for _, one in members]
-        else:
-            given = as_given(X, y)
-            self.estimators_ = [
-                self._trained(one, seed, *given, data=data, rows=rows) for (_, one), seed in zip(members, seeds)
-            ]
-        blocks = [self._block(one, f"member{place}_", data) for place, one in enumerate(self.estimators_)]
-        ensemble = Ensemble(blocks, weights, combine=how)
-        self._pareto: ParetoWeights | None = None
-        self._end(ensemble, data, History())
-        if pareto:
-            self._choose(ensemble, data if held is None else data.take(held), rng)
-        self.weights_ = ensemble.weights
+        with self._anew():
+            data, members, rng = self._begin(X, y, groups, sample_weight)
+            weights = None if pareto or self.weights is None else _checked(self.weights, len(members))
+            rows, held = self._split(data, rng) if pareto and not self.prefit else (None, None)
+            seeds = rng.integers(2**31 - 1, size=len(members)).tolist()
+            if self.prefit:
+                self.estimators_ = [one for _, one in members]
+            else:
+                given = as_given(X, y)
+                self.estimators_ = [
+                    self._trained(one, seed, *given, data=data, rows=rows) for (_, one), seed in zip(members, seeds)
+                ]
+            blocks = [self._block(one, f"member{place}_", data) for place, one in enumerate(self.estimators_)]
+            ensemble = Ensemble(blocks, weights, combine=how)
+            self._pareto: ParetoWeights | None = None
+            self._end(ensemble, data, History())
+            if pareto:
+                self._choose(ensemble, data if held is None else data.take(held), rng)
+            self.weights_ = ensemble.weights
         return self
 
     def _how(self) -> str:
