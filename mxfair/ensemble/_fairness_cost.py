@@ -9,7 +9,7 @@ from mxfair.confusion import GroupConfusion
 from mxfair.criterion import Criterion
 from mxfair.groups import Groups
 
-__all__ = ["Figures", "fairness_costs"]
+__all__ = ["Figures", "check_bounded", "fairness_costs"]
 
 #: Rates that are not shares: nothing bounds them, nor a gap of theirs.
 _UNBOUNDED = ("treatment_equality", "conditional_acceptance", "conditional_rejection")
@@ -62,7 +62,13 @@ class Figures:
 
 
 def check_bounded(criterion: Criterion) -> None:
-    """Raise where a rate of a criterion has no bound, and a cost made of it none either."""
+    """Raise where a criterion has no gap of decisions, or none that is a cost: from 0 to 1."""
+    if not criterion.rates:
+        raise InputError(
+            f"'criterion' must compare rates of decisions; {criterion.name} compares losses. Use 'equalized_odds'."
+        )
+    if criterion.agg == "signed":
+        raise InputError(f"'criterion' must not let gaps cancel; {criterion.name} has agg='signed'. Use agg='mean'.")
     for rate in criterion.rates:
         if rate.name in _UNBOUNDED:
             raise InputError(

@@ -210,7 +210,7 @@ class AdaFairClassifier(Boosting):
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
                 raise InputError(f"'{name}' must be a number, 0 or more; got {value!r}.")
         fraction(self.balance, "balance", zero=True)
-        check_bounded(criterion_named(self.criterion))
+        check_bounded(criterion_named(self.criterion, losses=True))
 
     def _figures(self, data: TrainingData) -> Figures:
         criterion = criterion_named(self.criterion)
