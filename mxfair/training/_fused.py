@@ -120,7 +120,7 @@ class Weighed(GroupLoss):
 
 
 class Graph:
-    """Nets with their losses as one symbol. A row of zeros and ones need not be spelt out: the heads are losses.
+    """Nets with their losses as one symbol.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class Graph:
         self._nets, self._losses, self._batch = nets, losses, batch
         with mx.autograd.pause(train_mode=True), mx.name.NameManager():
             shapes = {net(batch.of(k)[0][:1]).shape[1:] for net, k in zip(nets, places)}
-            self._width = next(iter(shapes))[-1] if shapes != {()} else 1
+            self._shape = next(iter(shapes))  # of a row's output
             self.symbol = self._tracing(self._once if len(shapes) == 1 and self._by_row() else self._each)
 
     def _tracing(self, build: Any) -> Any:
@@ -195,17 +195,12 @@ class Graph:
         pred = mx.sym.concat(*self._outputs(), dim=0)
         items = [self._item(name) for name in ("label", "third")[: 2 if isinstance(loss, GroupLoss) else 1]]
         base = loss.base if type(loss) is Weighed else loss
-        if type(base) is not mx.gluon.loss.SoftmaxCrossEntropyLoss or steered_base(base) is None:
-            self.sources.update(loss.collect_params())
-            value = head = loss(pred, *items)  # where an output is exactly 0, only Gluon's own derivative is its
-        elif self._width == 2:
-            value, head = _two_classes(pred, *items)
+        softmax = type(base) is mx.gluon.loss.SoftmaxCrossEntropyLoss and steered_base(base) is not None
+        if softmax and len(self._shape) == 1:
+            value, head = _cross_entropy(pred, self._shape[0], *items)
         else:
-            value, slope = steered_base(base)(mx.sym, mx.sym.BlockGrad(pred), items[0])  # type: ignore[misc]
-            if base is not loss:
-                value = value * items[1]
-                slope = mx.sym.broadcast_mul(slope, mx.sym.reshape(items[1], shape=(-1, 1)))
-            head = mx.sym.BlockGrad(slope) * pred
+            self.sources.update(loss.collect_params())
+            value = head = loss(pred, *items)
         return mx.sym.Group([mx.sym.BlockGrad(value), mx.sym.MakeLoss(head)])
 
     def _each(self) -> Any:
@@ -320,20 +315,14 @@ class _Bound:
         return outputs
 
 
-def _two_classes(pred: Any, label: Any, weight: Any = None) -> tuple[Any, Any]:
-    """Return the cross-entropy of two outputs, and what has its derivative: a third of the time of a softmax.
-
-    -log softmax(x)_y is log(1 + exp(t)) with t = x_1 - x_0 for y = 0, x_0 - x_1 for y = 1; its derivative by t is
-    sigmoid(t).
-    """
-    apart = mx.sym.dot(pred, mx.sym.arange(-1, 3, 2))
-    sign = 1 - 2 * (mx.sym.reshape(label, shape=(-1,)) >= 1)
-    t = sign * mx.sym.BlockGrad(apart)
-    value = mx.sym.maximum(t, 0) + mx.sym.log1p(mx.sym.exp(-mx.sym.abs(t)))
-    slope = sign * mx.sym.sigmoid(t)
+def _cross_entropy(pred: Any, width: int, label: Any, weight: Any = None) -> tuple[Any, Any]:
+    """Return Gluon's cross-entropy bit for bit, and what has its derivative, at half the cost of its own backward."""
+    label = mx.sym.reshape(label, shape=(-1,))
+    log = mx.sym.log_softmax(mx.sym.BlockGrad(pred), axis=-1)
+    value, slope = -mx.sym.pick(log, label, axis=-1), mx.sym.exp(log) - mx.sym.one_hot(label, depth=width)
     if weight is not None:
-        value, slope = value * weight, slope * weight
-    return value, mx.sym.BlockGrad(slope) * apart
+        value, slope = value * weight, mx.sym.broadcast_mul(slope, mx.sym.reshape(weight, shape=(-1, 1)))
+    return value, mx.sym.BlockGrad(slope) * pred
 
 
 def rowwise(symbol: Any, items: list[str]) -> bool:
