@@ -360,3 +360,21 @@ def test_the_regressor_says_that_it_takes_several_columns():
         assert tags().target_tags.multi_output
     except (AttributeError, TypeError):
         assert model._get_tags()["multioutput"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("kind", ["float32", "float64", "frame", "list"])
+def test_predictions_of_what_is_no_number_are_refused(table, bad, kind):
+    """NaN, infinity and what is too large for float32, whatever holds them; other columns as well."""
+    X, y, _ = table
+    model = GluonClassifier("logistic", epochs=1).fit(X, y)
+    with np.errstate(over="ignore"):
+        rows = X.astype("float64" if kind == "float64" else "float32")
+        rows[5, 1] = bad
+    rows = pd.DataFrame(rows) if kind == "frame" else rows.tolist() if kind == "list" else rows
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        model.predict(rows)
+    with pytest.raises(ValueError, match="features"):
+        model.predict(X[:, :3])
+    with pytest.raises(ValueError, match="0 sample"):
+        model.predict(X[:0])
