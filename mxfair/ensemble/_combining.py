@@ -170,6 +170,6 @@ class Combining(GluonEstimator, _BaseComposition):  # type: ignore[misc]  # scik
         self._graph = PredictGraph(net)
 
 
-def as_given(X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """Return features and target as members are given them: as they came, but on the host."""
-    return on_host(X), np.asarray(on_host(y))
+def as_given(X: Any, y: Any, data: TrainingData) -> tuple[Any, np.ndarray]:
+    """Return features and target as members are given them: data frames as they came, all else as it was checked."""
+    return (X if hasattr(X, "iloc") else data.X), np.asarray(on_host(y))

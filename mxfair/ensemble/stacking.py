@@ -68,7 +68,7 @@ class _Stacking(Combining):
             self._shape_of_outputs = (len(members), self._n_outputs(data))
             folds = [] if self.prefit else self._folds(X, data, rng)
             seeds = rng.integers(2**31 - 1, size=(len(members) + 1, len(folds) + 1)).tolist()
-            given = as_given(X, y)
+            given = as_given(X, y, data)
             if self.prefit:
                 self.estimators_ = [one for _, one in members]
                 scores = [self._scores(one, data.X, data) for one in self.estimators_]
@@ -126,7 +126,7 @@ class _Stacking(Combining):
         if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
             count = positive_integer(cv, "cv", minimum=2)
             if count > len(data):
-                raise InputError(f"'cv' must be at most the number of rows, {len(data)}; got {count}.")
+                raise InputError(f"'cv' must be at most n_samples={len(data)}; got {count}. Take fewer folds.")
             splitter = StratifiedKFold(count, shuffle=True, random_state=int(rng.integers(2**31 - 1)))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of small cells: what a fold must have is checked below

@@ -64,7 +64,7 @@ class _Voting(Combining):
             if self.prefit:
                 self.estimators_ = [one for _, one in members]
             else:
-                given = as_given(X, y)
+                given = as_given(X, y, data)
                 self.estimators_ = [
                     self._trained(one, seed, *given, data=data, rows=rows) for (_, one), seed in zip(members, seeds)
                 ]

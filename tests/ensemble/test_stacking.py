@@ -189,7 +189,7 @@ def test_a_splitter_that_leaves_rows_out_is_refused():
     ("options", "error", "message"),
     [
         ({"cv": 1}, InputError, "'cv' must be at least 2"),
-        ({"cv": 1000}, InputError, "at most the number of rows"),
+        ({"cv": 1000}, InputError, "at most n_samples=240"),
         ({"cv": "many"}, InputTypeError, "'cv' must be"),
         ({"features": "logit"}, InputError, "'features' must be one of"),
         ({"final_estimator": GluonRegressor()}, InputTypeError, "must be a GluonClassifier"),
