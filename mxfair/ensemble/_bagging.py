@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 from dataclasses import replace
@@ -88,10 +89,11 @@ class Bagging(EnsembleEstimator):
         warm = bool(self.warm_start) and hasattr(self, "net_")
         if warm and self._grown(count):
             return self
-        data = self._prepare(X, y, groups, sample_weight, plan, reset=not warm)
-        if not warm:
-            self._entropy = rng.integers(2**32, size=4).tolist()
-        self._grow(data, plan, count, warm=warm)
+        with contextlib.nullcontext() if warm else self._anew():
+            data = self._prepare(X, y, groups, sample_weight, plan, reset=not warm)
+            if not warm:
+                self._entropy = rng.integers(2**32, size=4).tolist()
+            self._grow(data, plan, count, warm=warm)
         return self
 
     def oob_report(self, groups: Any = None, **options: Any) -> pd.DataFrame:

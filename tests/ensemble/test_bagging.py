@@ -414,3 +414,15 @@ def test_members_that_cannot_be_one_net_are_refused_before_training() -> None:
 
     with pytest.raises(InputTypeError, match=r"must be a gluon\.HybridBlock"):
         bagging(template(net=lambda *_: Plain())).fit(X, Y)
+
+
+def test_a_fit_that_fails_leaves_the_ensemble_as_it_was() -> None:
+    """After an error, also one in the middle of a training, the model predicts as before."""
+    model = bagging(oob_score=True, n_estimators=6).fit(X, Y, groups=GROUPS)
+    expected = model.predict_proba(X)
+    model.estimator.set_params(learning_rate=1e30)
+    with pytest.raises(FloatingPointError):
+        model.fit(X[:, :3], np.where(Y == "yes", "a", "b"))
+    assert np.array_equal(model.predict_proba(X), expected)
+    assert set(model.predict(X)) == {"yes", "no"}
+    assert not model.oob_report(seed=0).empty
