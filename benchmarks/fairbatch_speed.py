@@ -4,10 +4,8 @@ The peer, `peers/fairbatch_torch.py`, is FairBatch in PyTorch with an index-list
 runs in a Python of its own that has torch: ``--torch /path/to/python`` (``make bench-env`` makes one). Jobs take turns,
 peer, ours, peer, ours; both sides have one thread and the authors' ten initial weights.
 
-Ours is measured in two ways, each with `mxfair.training.fit`: one seed after the other, and the ten seeds of a
-criterion side by side in one graph: ten nets as one, whose batches are ten batches one below the other, each drawn by a
-sampler of its own that measures its own net. Adam treats every weight by itself, so that this trains each net as if it
-were alone.
+Ours is measured in two ways: one seed after the other with `mxfair.training.fit`, and the ten seeds of a criterion side
+by side with `mxfair.training.fit_together`, each with a loader of its own that measures its own net.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,43 +21,10 @@ from fairbatch_synthetic import BOUNDS, EPOCHS, DoubledLogit, load
 
 from mxfair import GroupConfusion, training
 from mxfair.criterion import CRITERIA
-from mxfair.data import DataLoader, FairBatchSampler, FairDataLoader, FullPass
+from mxfair.data import FairDataLoader
 
 HERE = pathlib.Path(__file__).resolve().parent
 BATCH = 100
-
-
-class SideBySide(mx.gluon.nn.HybridBlock):
-    """Several nets as one: each gets its part of the batch."""
-
-    def __init__(self, nets: list[Any]) -> None:
-        super().__init__()
-        self.nets = nets
-        for net in nets:
-            self.register_child(net)
-
-    def hybrid_forward(self, F: Any, x: Any) -> Any:
-        parts = (F.slice_axis(x, axis=0, begin=i * BATCH, end=(i + 1) * BATCH) for i in range(len(self.nets)))
-        return F.concat(*[net(part) for net, part in zip(self.nets, parts)], dim=0)
-
-
-class Stacked(mx.gluon.data.Sampler):
-    """The batches of several samplers, one below the other."""
-
-    def __init__(self, samplers: list[Any]) -> None:
-        self.samplers = samplers
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield blocks of batches."""
-        for blocks in zip(*(sampler.blocks() for sampler in self.samplers)):
-            yield np.concatenate(blocks, axis=1)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for block in self.blocks():
-            yield from block.tolist()
-
-    def __len__(self) -> int:
-        return len(self.samplers[0])
 
 
 def net_of(init: Any) -> Any:
@@ -86,19 +50,10 @@ def alone(data: dict[str, Any], criterion: str, seed: int, epochs: int) -> Any:
 def together(data: dict[str, Any], criterion: str, seeds: range, epochs: int) -> list[Any]:
     """Train all seeds side by side."""
     nets, loss = [net_of(data["inits"][seed]) for seed in seeds], DoubledLogit()
-    X, y, z = (data[f"{name}_train"] for name in ("xz", "y", "z"))
-    samplers = [
-        FairBatchSampler(
-            y, z, BATCH, criterion, signal=FullPass(net, X, y, z, loss=loss), controller="paper", seed=seed
-        )
-        for net, seed in zip(nets, seeds)
-    ]
-    both = SideBySide(nets)
-    # fit divides by all rows of a batch; each net's gradient is the mean over its own.
-    options = {"learning_rate": 5e-4, "rescale_grad": len(nets)}
-    trainer = mx.gluon.Trainer(both.collect_params(), "adam", options)
-    loader = DataLoader(mx.gluon.data.ArrayDataset(X, y), batch_sampler=Stacked(samplers))
-    training.fit(both, loader, loss, trainer, epochs, progress=False)
+    dataset = mx.gluon.data.ArrayDataset(data["xz_train"], data["y_train"], data["z_train"])
+    options = {"criterion": criterion, "controller": "paper"}
+    loaders = [FairDataLoader(dataset, BATCH, net=net, loss=loss, seed=s, **options) for net, s in zip(nets, seeds)]
+    training.fit_together(nets, loaders, loss, epochs, optimizer_params={"learning_rate": 5e-4}, progress=False)
     return nets
 
 

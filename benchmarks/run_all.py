@@ -16,6 +16,7 @@ NAMES = (
     "fairbatch_selection",
     "fairbatch_overhead",
     "fairbatch_speed",
+    "ensembles_speed",
     "loader",
     "metrics",
     "bootstrap",
@@ -25,6 +26,8 @@ NAMES = (
     "penalties",
     "strengths",
     "tradeoff",
+    "boosting",
+    "bagging",
     "regression",
     "thresholds",
 )

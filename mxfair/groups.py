@@ -235,6 +235,12 @@ class Groups:
     def __len__(self) -> int:
         return len(self.codes)
 
+    def __getitem__(self, place: Any) -> Any:
+        """Return the name of a sample's group; of several samples, their Groups."""
+        if isinstance(place, (int, np.integer)):
+            return self.names[self.codes[place]]
+        return self.take(np.arange(len(self))[place] if isinstance(place, slice) else place)
+
     def __iter__(self) -> Iterator[str]:
         return (self.names[code] for code in self.codes)
 

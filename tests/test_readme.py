@@ -35,6 +35,15 @@ def test_the_complete_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "16,281" in shown
 
 
+@pytest.mark.slow
+def test_the_program_with_estimators_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's program with estimators runs as it stands, and the gap it prints is small."""
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    program = next(block for block in blocks if "BaggingClassifier" in block)
+    exec(compile(program, "README.md", "exec"), {})
+    assert 0 < float(capsys.readouterr().out) < 0.1
+
+
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
 def test_no_placeholder_is_left(page: pathlib.Path) -> None:
     """No page has a word in capitals where a figure was to come."""

@@ -50,7 +50,9 @@ class Graph:
             return [F.log(F.maximum(side, LEAST)) for side in sides]
         if self.shape[2] == 1:  # log sigmoid(s) = -log(1 + exp(-s))
             return [-F.Activation(side, act_type="softrelu") for side in (-scores, scores)]
-        return [F.log_softmax(scores, axis=-1)]
+        # the engine's log_softmax is off by 2e-6
+        shifted = F.broadcast_sub(scores, F.BlockGrad(F.max(scores, axis=2, keepdims=True)))
+        return [F.broadcast_sub(shifted, F.log(F.sum(F.exp(shifted), axis=2, keepdims=True)))]
 
     def _shares(self, weight: Any) -> Any:
         return self.F.broadcast_div(weight, self.F.sum(weight, axis=1, keepdims=True))
@@ -84,18 +86,19 @@ def combined(
     ----------
     scores : ndarray of shape (n_outputs, K, n_samples)
         In this order each operation runs along the samples.
-    weight : ndarray of shape (K,)
+    weight : ndarray of shape (K,) or (K, n_samples)
+        The same for all samples, or for each its own.
     """
     if how == "sum":
-        total = np.einsum("ckn,k->nc", scores, weight)
+        total = _weighted_sum(scores, weight).T
         return total if bias is None else total + bias
-    shares = weight / weight.sum()
+    shares = weight / weight.sum(axis=0)
     if how == "score":
-        return np.einsum("ckn,k->nc", scores, shares)
+        return _weighted_sum(scores, shares).T
     if how == "vote":
         return _votes(scores, shares, probability).T
     with np.errstate(divide="ignore"):
-        logs = np.log(shares)[:, None]
+        logs = np.log(shares.reshape(len(shares), -1))
     means = [_log_sum(chance + logs) for chance in log_probabilities(scores, probability=probability)]
     return (means[0] - means[1] if len(means) == 2 else means[0]).T
 
@@ -112,6 +115,11 @@ def log_probabilities(scores: np.ndarray, *, probability: bool = False) -> list[
     return [shifted - np.log(np.exp(shifted).sum(axis=0))]
 
 
+def _weighted_sum(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return weighted sums over the members, added in the same order whatever the number of samples."""
+    return (values * shares.reshape(len(shares), -1)).sum(axis=1)
+
+
 def _log_sum(values: np.ndarray) -> np.ndarray:
     top = values.max(axis=1, keepdims=True)
     return np.log(np.exp(values - top).sum(axis=1)) + top[:, 0]
@@ -124,5 +132,5 @@ def _votes(scores: np.ndarray, shares: np.ndarray, probability: bool) -> np.ndar
         won = np.stack([above[0], ~above[0]]).astype(scores.dtype)
     else:
         won = (scores.argmax(axis=0) == np.arange(len(scores))[:, None, None]).astype(scores.dtype)
-    logs = np.log(np.maximum(np.einsum("ckn,k->cn", won, shares), least))
+    logs = np.log(np.maximum(_weighted_sum(won, shares), least))
     return (logs[:1] - logs[1:] if len(scores) == 1 else logs) + (scores * 0).sum(axis=1)

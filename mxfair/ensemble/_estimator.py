@@ -27,11 +27,15 @@ class EnsembleEstimator(GluonEstimator):
     random_state: Any
     _template_type: type[OneNet]
 
+    def _default(self) -> Any:
+        """Return the template where none is given."""
+        return self._template_type()
+
     def _template(self) -> Any:
         """Return the estimator that members are made with: a copy that knows the classes."""
         given = self.estimator
         if given is None:
-            return self._template_type()
+            return self._default()
         if not isinstance(given, self._template_type):
             raise InputTypeError(
                 f"'estimator' must be a {self._template_type.__name__}; got {type(given).__name__}. Members are nets."
@@ -44,7 +48,7 @@ class EnsembleEstimator(GluonEstimator):
 
     def _option(self, name: str) -> Any:
         given = self.estimator
-        default = self._template_type() if given is None else given
+        default = self._default() if given is None else given
         return getattr(default, name, None)
 
     # What the base reads of one net's options is the template's.

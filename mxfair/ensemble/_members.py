@@ -16,8 +16,6 @@ mx: Any = import_mxnet()
 __all__ = ["Combination", "Given", "Members", "dtype_of"]
 
 nn = mx.gluon.nn
-#: Blocks that compute nothing but what their attributes say: a graph of them holds as long as these do.
-_STOCK = (nn.Dense, nn.Activation, nn.Dropout, nn.HybridSequential)
 
 
 class Given(mx.init.Initializer):
@@ -129,10 +127,9 @@ class Members(mx.gluon.HybridBlock):
             )
         self.n_outputs = widths[first]
 
-    def signature(self) -> tuple[Any, ...] | None:
-        """Return what the graph depends on, or None where only tracing can tell."""
-        parts: list[Any] = []
-        return tuple(parts) if all(_describe(net, parts) for net in self.nets) else None
+    def _described(self) -> tuple[Any, ...]:
+        """Return what the graph depends on besides the nets; see `PredictGraph`."""
+        return (self.columns is None,)
 
 
 class Combination(mx.gluon.HybridBlock):
@@ -256,15 +253,3 @@ def _width(net: Any, side: str) -> int | None:
         if type(layer) not in (nn.Activation, nn.Dropout):
             return _width(layer, side) if side == "out" or type(layer) is not nn.Dense or layer._flatten else None
     return None
-
-
-def _describe(net: Any, parts: list[Any]) -> bool:
-    """Write down a stock net; tell whether it is one. What is kept here is compared, and cannot be freed meanwhile."""
-    if type(net) not in _STOCK or net._forward_hooks or net._forward_pre_hooks:
-        return False
-    parts.extend((net, len(net._children)))
-    if type(net) is nn.Dense:
-        parts.extend((net._units, net._flatten, net.weight, net.bias))
-    elif type(net) is nn.Activation:
-        parts.append(net._act_type)
-    return all(_describe(child, parts) for child in net._children.values())

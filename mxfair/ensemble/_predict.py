@@ -1,7 +1,6 @@
-"""Prediction of an ensemble on the CPU: all members in one graph that is traced once, and their combination by NumPy.
+"""Prediction of an ensemble on the CPU: all members in one graph, and their combination by NumPy.
 
-Tracing a net takes far longer than a small batch takes to pass. Of nets of stock layers it is known what they compute
-without tracing them; others are traced at each call, as by `PredictGraph`.
+The block itself combines by a dozen operators of the engine, each of which costs as much as a small member's layer.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 from mxfair import _inference
 from mxfair._compat import import_mxnet
 from mxfair.ensemble._combine import combined
+from mxfair.ensemble._dense import DenseMembers
 
 mx: Any = import_mxnet()
 
@@ -28,33 +28,39 @@ class PredictForm:
     def __init__(self, ensemble: Any) -> None:
         self._ensemble = ensemble
         self._graph = _inference.PredictGraph(ensemble.members)
-        self._signature: Any = None
+        self._described: Any = None
+        self._dense: DenseMembers | None = None
 
     def refresh(self) -> bool:
-        """Tell whether the form can be called: members are initialized, can be traced and have been called once."""
-        members = self._ensemble.members
-        if not members._called or _inference.has_hooks(self._ensemble):
+        """Tell whether the form can be called: members are initialized, have no hooks and can be traced."""
+        self._ensemble._initialize_own()
+        if self._ensemble.weight._data is None or _inference.has_hooks(self._ensemble):
             return False
-        signature = members.signature()
-        if signature is None or signature != self._signature:
-            if self._signature is not None:  # other parameters may have the names of the old ones
-                self._graph = _inference.PredictGraph(members)
-            self._signature = signature if self._graph.refresh() else None
-            return self._graph._call is not None
+        if not self._graph.refresh():
+            return False
+        described = self._graph._described  # a new list where anything has changed
+        if described is None or described is not self._described:
+            members = self._ensemble.members
+            self._dense = DenseMembers.of(members.nets) if described and members.columns is None else None
+            self._described = described
         return True
 
     def call(self, data: Any) -> Any:
-        """Return the members' outputs, which the engine may still be computing."""
+        """Return the members' outputs: an array of NumPy, or one that the engine may still be computing."""
         self._ensemble.members.check(data)
-        return self._graph(data)
+        outputs = None if self._dense is None else self._dense(data)
+        return self._graph(data) if outputs is None else outputs
 
     def finish(self, outputs: Any) -> Any:
         """Return the ensemble's scores from the members' outputs."""
         ensemble = self._ensemble
-        raw = outputs.asnumpy()
-        shape = (len(ensemble.nets), ensemble.members.n_outputs, len(raw))
-        scores = np.ascontiguousarray(raw.T.reshape(shape).transpose(1, 0, 2))
-        values = {name: parameter.data(outputs.context).asnumpy() for name, parameter in ensemble._reg_params.items()}
+        if isinstance(outputs, np.ndarray):
+            scores = outputs
+        else:
+            raw = outputs.asnumpy()
+            shape = (len(ensemble.nets), ensemble.members.n_outputs, len(raw))
+            scores = np.ascontiguousarray(raw.T.reshape(shape).transpose(1, 0, 2))
+        values = {name: parameter._data[0].asnumpy() for name, parameter in ensemble._reg_params.items()}
         result = combined(
             scores,
             values["weight"],
@@ -62,4 +68,4 @@ class PredictForm:
             bias=values.get("bias"),
             probability=ensemble.probability,
         )
-        return mx.nd.from_numpy(np.ascontiguousarray(result, dtype=raw.dtype))
+        return mx.nd.from_numpy(np.ascontiguousarray(result, dtype=scores.dtype))

@@ -225,6 +225,13 @@ class Ensemble(Combination):
         graph = Graph(F, len(self.nets), _known(self.members), probability=self.probability)
         return graph.combined(self.members(x), weight, self.combine, bias)
 
+    def _described(self) -> tuple[Any, ...]:
+        """Return what the graph depends on besides the members; see `PredictGraph`."""
+        return (self.combine, self.probability, self.members.n_outputs, *self._reg_params.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_form": None}  # a traced graph can be neither copied nor pickled
+
     def _predict_form(self) -> PredictForm | None:
         """Return what `_inference.forward` calls on the CPU in predict mode, or None: then it calls the block."""
         kind = type(self)
@@ -366,6 +373,10 @@ class StackedEnsemble(Combination):
             What `meta` returns.
         """
         return self.meta(self._read(F, self.members(x)))
+
+    def _described(self) -> tuple[Any, ...]:
+        """Return what the graph depends on besides the members and the net on top; see `PredictGraph`."""
+        return (self.features, self.members.n_outputs)
 
     def __repr__(self) -> str:
         return f"StackedEnsemble({plural(len(self.nets), 'net')}, meta={self.meta}, features={self.features!r})"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,15 +14,23 @@ from sklearn.utils.validation import check_is_fitted
 from mxfair._compat import import_mxnet
 from mxfair._inference import PredictGraph, forward, is_probability
 from mxfair._validation import InputError, InputTypeError, generator, same_length, to_numpy, weights
-from mxfair.estimator import _nets
+from mxfair.criterion import Criterion, criterion_named
+from mxfair.estimator import _input, _nets
+from mxfair.estimator._input import through_steps
 from mxfair.estimator._job import TrainingData
 from mxfair.estimator._plan import Plan
+from mxfair.estimator._rows import mitigated
 from mxfair.groups import Groups
 from mxfair.training import History
 
 mx: Any = import_mxnet()
 
 __all__ = ["GluonEstimator"]
+
+#: What `fit` leaves behind beside attributes that end with an underscore.
+_OWN = ("_columns", "_rng", "_trainer", "_graph", "_base", "_steering", "_made_of", "_all_known", "_shape_in")
+#: Rows in a piece of a small table, filled up with zeros: the engine computes the rest of a block in another order.
+_BLOCK = 16
 
 
 class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -61,7 +70,32 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         """Return the number of the class that counts as positive, None where nothing says so."""
         return None
 
+    def _code_of(self, label: Any) -> int | None:
+        """Return the number of a class, None for a target that has none."""
+        return None
+
+    def _coded(self, criterion: Any) -> Criterion:
+        """Return a criterion whose positive class, its own or else the estimator's, is a number as in the target."""
+        chosen = criterion_named(criterion, losses=True)
+        code = self._positive_code() if chosen.positive is None else self._code_of(chosen.positive)
+        return chosen if code is None else chosen.with_positive(code)
+
     # Data.
+
+    @contextlib.contextmanager
+    def _anew(self) -> Iterator[None]:
+        """Forget what was fitted; where fitting fails, nothing has changed."""
+        own: dict[str, Any] = self.__dict__
+        before = dict(own)
+        for name in before:
+            if name in _OWN or (name.endswith("_") and not name.startswith("_")):
+                delattr(self, name)
+        try:
+            yield
+        except BaseException:
+            own.clear()
+            own.update(before)
+            raise
 
     def _prepare(
         self,
@@ -72,90 +106,53 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         plan: Plan,
         *,
         reset: bool,
+        known: bool | None = None,
     ) -> TrainingData:
-        """Check everything, and put X through the steps; with `reset` columns, classes and steps are learnt."""
+        """Check everything, and put X through the steps; with `reset` columns, classes and steps are learnt.
+
+        `known` says whether the classes are known already.
+        """
         if plan.needs_groups and groups is None:
             raise InputError(f"'groups' must be given for mitigation={self.mitigation!r}. Pass fit(X, y, groups=...).")
         if y is None:
             raise InputError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         encoded = None if groups is None else groups if isinstance(groups, Groups) else Groups(groups)
         weight = weights(sample_weight)
+        if weight is not None and not weight.sum() > 0:
+            raise InputError("'sample_weight' must not be zero for all samples. Give at least one a weight.")
         X, y = on_host(X), on_host(y)
-        if not plan.steps:
-            X, y = self._checked(X, y, reset=reset)
-        target, n_classes = self._target(y, reset=reset and not hasattr(self, "_declared"))
+        if reset:
+            for name in ("steps_", "reweighing_"):
+                self.__dict__.pop(name, None)
+        if plan.steps:
+            self._check_steps(plan, reset=reset)
+            X = _input.table(self, X, reset=reset)
+        elif getattr(self, "steps_", None):
+            raise InputError("'mitigation' must hold the steps of the first fit to go on from it. Or warm_start=False.")
+        else:
+            X, y = _input.checked(self, X, y, reset=reset)
+        target, n_classes = self._target(y, reset=reset if known is None else not known)
         same_length(X=X, y=target, groups=encoded, sample_weight=weight)
         if plan.steps:
-            X = self._through_steps(X, target, groups, plan, reset=reset)
+            X = through_steps(self, X, target, groups, weight, reset=reset)
+        self._shape_in = list(X.shape[1:])
         return TrainingData(X, target, encoded, weight, n_classes)
+
+    def _check_steps(self, plan: Plan, *, reset: bool) -> None:
+        if reset:
+            self.steps_: list[Any] = [clone(step) for step in plan.steps]
+        elif list(map(type, getattr(self, "steps_", ()))) != list(map(type, plan.steps)):
+            raise InputError("'mitigation' must hold the steps of the first fit to go on from it. Or warm_start=False.")
 
     def _mitigated(self, data: TrainingData, plan: Plan, rng: np.random.Generator) -> TrainingData:
         """Apply the mitigations that change labels, rows or weights."""
-        from dataclasses import replace
-
-        from mxfair.preprocessing import massage
-
-        if plan.massaging is not None:
-            positive = self._positive_code()
-            done = massage(data.target, data.groups, features=data.X, ranker=plan.massaging.ranker, positive=positive)
-            data = replace(data, target=done.labels.astype(np.float32))
-        if plan.oversampler is not None:
-            if data.weight is not None:
-                raise InputError(
-                    "'sample_weight' must not be given with CellSMOTE: new rows have none. Use reweighing."
-                )
-            step = clone(plan.oversampler)
-            if step.seed is None:
-                step.set_params(seed=rng)
-            X, target, groups = step.fit_resample(data.X, data.target, data.groups)
-            data = replace(data, X=X.astype(np.float32), target=target.astype(np.float32), groups=groups)
-        if plan.reweighing is not None:
-            self.reweighing_ = clone(plan.reweighing).fit(data.target, data.groups, sample_weight=data.weight)
-            own = self.reweighing_.weights(data.target, data.groups)
-            data = replace(data, weight=own if data.weight is None else own * data.weight)
-        return data
-
-    def _through_steps(self, X: Any, target: Any, groups: Any, plan: Plan, *, reset: bool) -> np.ndarray:
-        """Fit the steps and return the features that come out; `target` None means that they are fitted."""
-        if reset:
-            self.n_features_in_ = np.shape(X)[1] if np.ndim(X) > 1 else 1
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
-            if hasattr(X, "columns") and all(isinstance(name, str) for name in X.columns):
-                self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-            self.steps_: list[Any] = [clone(step) for step in plan.steps]
-        for step in self.steps_:
-            if reset:
-                given = {"groups": groups} if _takes_groups(step, "fit") else {}
-                step.fit(X, target, **given)
-            given = {"groups": groups} if _takes_groups(step, "transform") else {}
-            X = step.transform(X, **given)
-        matrix = np.ascontiguousarray(to_numpy(X), dtype=np.float32)
-        if not np.isfinite(matrix).all():
-            raise InputError("'X' must be finite after the preprocessing steps; got NaN or infinity. Impute first.")
-        return matrix
-
-    def _checked(self, X: Any, y: Any = None, *, reset: bool) -> Any:
-        """Return X as float32, and y where it is given, checked as scikit-learn does."""
-        options: dict[str, Any] = {
-            "dtype": np.float32,
-            "order": "C",
-            "reset": reset,
-            "allow_nd": not _nets.is_named(self.net),
-        }
-        if y is not None:
-            options.update(y=y, multi_output=True)
-        try:
-            from sklearn.utils.validation import validate_data
-        except ImportError:  # scikit-learn below 1.6
-            return self._validate_data(X, **options)
-        return validate_data(self, X, **options)
+        return mitigated(self, data, plan, rng)
 
     def _features(self, X: Any, groups: Any) -> np.ndarray:
         check_is_fitted(self, "net_")
         if getattr(self, "steps_", None):
-            return self._through_steps(on_host(X), None, groups, Plan(None, None), reset=False)
-        return self._checked(on_host(X), reset=False)
+            return through_steps(self, _input.table(self, on_host(X), reset=False), None, groups, None, reset=False)
+        return _input.checked(self, on_host(X), reset=False)
 
     # Outputs.
 
@@ -164,8 +161,15 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         X = self._features(X, groups)
         if getattr(self, "_graph", None) is None:
             self._graph = PredictGraph(self.net_)
-        output = np.concatenate([to_numpy(part) for part in forward(self.net_, X, graph=self._graph)])
-        if np.isnan(output).any():
+        rest = len(X) % _BLOCK if X.ndim == 2 and self._graph.refresh() and self._graph.rowwise else 0
+        whole = X[: len(X) - rest]
+        parts = [to_numpy(part) for part in forward(self.net_, whole, graph=self._graph)] if len(whole) else []
+        if rest:
+            block = np.zeros((_BLOCK, X.shape[1]), dtype=X.dtype)
+            block[:rest] = X[len(whole) :]
+            parts += [to_numpy(part)[:rest] for part in forward(self.net_, block, graph=self._graph)]
+        output = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if np.isnan(output.sum()) and np.isnan(output).any():
             raise InputError("The net's outputs must be numbers; got NaN. Look for parameters that are not finite.")
         return output
 
@@ -175,9 +179,11 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         if given is None:
             return mx.cpu()
         if isinstance(given, str) and given in ("cpu", "gpu"):
-            return {"cpu": mx.cpu, "gpu": mx.gpu}[given]()
+            given = {"cpu": mx.cpu, "gpu": mx.gpu}[given]()
         if not isinstance(given, mx.Context):
             raise InputTypeError(f"'ctx' must be 'cpu', 'gpu' or an mxnet.Context such as mx.gpu(0); got {given!r}.")
+        if given.device_type == "gpu" and given.device_id >= mx.context.num_gpus():
+            raise InputError(f"'ctx' must be a device that is there; got {given}, of {mx.context.num_gpus()} GPUs.")
         return given
 
     # Files and copies.
@@ -198,9 +204,9 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         Notes
         -----
         The net is stored as its graph, so that a net of your own is read back without its code, as a
-        ``gluon.SymbolBlock``. Parameters that are objects or functions (a Block, a loss, callbacks) are not stored: the
-        estimator that is read predicts as before and is trained on with ``warm_start`` after `set_params` gave them
-        again.
+        ``gluon.SymbolBlock``. Parameters that are objects or functions (a Block, a loss, callbacks) are not stored, and
+        `load` warns of them: the estimator that is read predicts as before and is trained on with ``warm_start`` after
+        `set_params` gave them again. The optimizer's state and `callbacks_` are not stored.
         """
         from mxfair.estimator import _files
 
@@ -226,6 +232,11 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         ------
         InputError
             If the file is no such estimator, or one of another class.
+
+        Warns
+        -----
+        UserWarning
+            If parameters were not stored, since they are objects or functions: they have their defaults.
         """
         from mxfair.estimator import _files
 
@@ -239,7 +250,7 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
     def __getstate__(self) -> dict[str, Any]:
         _drop_all(vars(self))
         state = dict(super().__getstate__())
-        for name in ("_trainer", "_graph", "_base"):
+        for name in ("_trainer", "_graph", "_base", "_made_of"):
             state.pop(name, None)
         if "net_" in state:  # what trained it holds engine handles
             state.update(loss_=PastLoss(is_probability(state["loss_"])), callbacks_=[])
@@ -264,13 +275,6 @@ def _drop_all(values: Mapping[str, Any]) -> None:
     for value in values.values():
         for one in value if isinstance(value, (list, tuple)) else [value]:
             _nets.drop_graphs(one)
-
-
-def _takes_groups(step: Any, method: str) -> bool:
-    """Tell whether a step's method is to be given groups: it takes them, and no column of X holds them."""
-    import inspect
-
-    return getattr(step, "sensitive", None) is None and "groups" in inspect.signature(getattr(step, method)).parameters
 
 
 def on_host(values: Any) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
-import zipfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,15 @@ mx: Any = import_mxnet()
 __all__ = ["read", "write"]
 
 _SCHEMA = "mxfair.estimator/1"
-_DAMAGE = (ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError, zipfile.BadZipFile, mx.MXNetError)
+_DAMAGE = (*_state._DAMAGE, AssertionError, mx.MXNetError)  # Gluon asserts
 #: Fitted attributes that are stored in a form of their own, or not at all.
-_APART = ("net_", "loss_", "history_", "callbacks_", "reweighing_", "estimators_")
+_APART = ("net_", "loss_", "history_", "callbacks_", "reweighing_", "estimators_", "histories_")
 _MITIGATIONS = {name: getattr(mitigation, name) for name in mitigation.__all__ if name not in ("Mitigation",)}
 
 
 def write(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator."""
-    graph, values = _nets.graph_and_arrays(estimator.net_)
+    graph, values, frozen = _nets.graph_and_arrays(estimator.net_)
     arrays: list[np.ndarray] = []
     params, left_out = _params(estimator.get_params(deep=False), arrays)
     fitted = {
@@ -47,8 +48,11 @@ def write(estimator: Any, path: str | os.PathLike[str]) -> None:
         "columns": getattr(estimator, "_columns", None),
         "probability": bool(getattr(estimator.loss_, "_from_sigmoid", False)),
         "history": _state.encode(estimator.history_.epochs, arrays),
+        "histories": _state.encode([history.epochs for history in getattr(estimator, "histories_", ())], arrays),
         "graph": graph,
         "names": list(values),
+        "frozen": frozen,
+        "shape": getattr(estimator, "_shape_in", None),
     }
     arrays += values.values()
     named: dict[str, Any] = {str(place): array for place, array in enumerate(arrays)}
@@ -77,17 +81,33 @@ def _params(params: dict[str, Any], arrays: list[np.ndarray]) -> tuple[dict[str,
 def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
     if type(value).__name__ in _MITIGATIONS and isinstance(value, mitigation.Mitigation):
         return {"~mitigation": type(value).__name__, "params": _state.encode(value.get_params(deep=False), arrays)}
+    if isinstance(value, GluonEstimator):  # the template of an ensemble
+        params = {name: _encoded(given, arrays) for name, given in value.get_params(deep=False).items()}
+        return {"~estimator": type(value).__name__, "params": params}
     if isinstance(value, list):
         return [_encoded(item, arrays) for item in value]
+    if isinstance(value, tuple):
+        return {"~tuple": [_encoded(item, arrays) for item in value]}
     return _state.encode(value, arrays)
 
 
 def _decoded(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, dict) and "~mitigation" in value:
         return _MITIGATIONS[value["~mitigation"]](**_state.decode(value["params"], arrays))
+    if isinstance(value, dict) and "~estimator" in value:
+        params = {name: _decoded(given, arrays) for name, given in value["params"].items()}
+        return GluonEstimator._known[value["~estimator"]](**params)
     if isinstance(value, list):
         return [_decoded(item, arrays) for item in value]
+    if isinstance(value, dict) and "~tuple" in value:
+        return tuple(_decoded(item, arrays) for item in value["~tuple"])
     return _state.decode(value, arrays)
+
+
+def _required(kind: type) -> dict[str, Any]:
+    """Return None for each parameter without a default: one that was left out must be set again."""
+    signature = inspect.signature(kind)
+    return {name: None for name, one in signature.parameters.items() if one.default is one.empty}
 
 
 def read(path: str | os.PathLike[str], ctx: Any = None) -> Any:
@@ -113,8 +133,14 @@ def read(path: str | os.PathLike[str], ctx: Any = None) -> Any:
 
 
 def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> Any:
-    kind = GluonEstimator._known[document["class"]]
-    estimator = kind(**{name: _decoded(value, arrays) for name, value in document["params"].items()})
+    kind = GluonEstimator._known.get(document["class"])
+    if kind is None:
+        raise InputError(
+            f"The class of the file must be known; got {document['class']!r}. Import the module that defines it first, "
+            "mxfair.ensemble for an ensemble."
+        )
+    params = {name: _decoded(value, arrays) for name, value in document["params"].items()}
+    estimator = kind(**{**_required(kind), **params})
     for name, value in _state.decode(document["fitted"], arrays).items():
         if name.startswith("_") or not name.endswith("_"):
             raise ValueError(f"{name!r} is nothing that is fitted")
@@ -123,9 +149,26 @@ def _restored(document: dict[str, Any], arrays: list[np.ndarray], ctx: Any) -> A
         estimator._columns = document["columns"]
     names = document["names"]
     values = dict(zip(names, arrays[len(arrays) - len(names) :]))
-    estimator.net_ = _nets.net_of_graph(document["graph"], values, ctx)
+    estimator.net_ = _nets.net_of_graph(document["graph"], values, document["frozen"], ctx, document["shape"])
+    if document["shape"] is not None:
+        estimator._shape_in = document["shape"]
     estimator.loss_ = PastLoss(document["probability"])
-    estimator.history_ = History()
-    estimator.history_.epochs[:] = _state.decode(document["history"], arrays)
+    estimator.history_ = _history(_state.decode(document["history"], arrays))
+    if document["histories"]:
+        estimator.histories_ = [_history(epochs) for epochs in _state.decode(document["histories"], arrays)]
     estimator.callbacks_ = []
+    if document["left_out"]:
+        names = ", ".join(map(repr, document["left_out"]))
+        warnings.warn(
+            f"Parameters that are objects or functions are not stored and have their defaults: {names}. Predictions "
+            "are those of the saved estimator; before fitting again, give them with set_params.",
+            UserWarning,
+            stacklevel=4,
+        )
     return estimator
+
+
+def _history(epochs: list[dict[str, Any]]) -> History:
+    history = History()
+    history.epochs[:] = epochs
+    return history

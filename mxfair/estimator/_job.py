@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from mxfair import training
 from mxfair._compat import import_mxnet
-from mxfair._validation import InputError, InputTypeError, positive_integer
+from mxfair._validation import InputError, InputTypeError, one_of, positive_integer
 from mxfair.data import DataLoader, FairBatchSampler, FullPass, ProbeSet, SampleWeights
 from mxfair.estimator._plan import Plan, RowWeightedLoss, relative
 from mxfair.groups import Groups
@@ -18,7 +19,7 @@ from mxfair.loss import GroupLoss, trained_parameters
 
 mx: Any = import_mxnet()
 
-__all__ = ["Job", "TrainingData", "base_loss", "make_job"]
+__all__ = ["Job", "TrainingData", "base_loss", "check_options", "make_job"]
 
 #: Gluon losses that read labels as -1 and 1.
 _SIGNED = (mx.gluon.loss.HingeLoss, mx.gluon.loss.SquaredHingeLoss)
@@ -77,7 +78,13 @@ class Job:
                 raise InputError(
                     "'net' must have a parameter that is trained; got none. Set grad_req of one to 'write'."
                 )
-            self.trainer = mx.gluon.Trainer(params, self.optimizer, dict(self.optimizer_params))
+            try:
+                self.trainer = mx.gluon.Trainer(params, self.optimizer, dict(self.optimizer_params))
+            except (TypeError, ValueError, AssertionError) as error:
+                raise InputError(
+                    f"'optimizer_params' must be arguments of the optimizer {self.optimizer!r}; it failed: {error}. "
+                    "See mxnet.optimizer."
+                ) from error
         return training.fit(
             self.net,
             self.loader,
@@ -115,22 +122,59 @@ def base_loss(loss: Any, width: int, n_classes: int) -> Any:
 
 def make_job(estimator: Any, data: TrainingData, net: Any, loss: Any, plan: Plan, rng: np.random.Generator) -> Job:
     """Return the training of a net on data with an estimator's options; mitigations of batch and loss are added."""
-    batch_size = min(positive_integer(estimator.batch_size, "batch_size"), len(data))
+    check_options(estimator)
+    batch_size = min(int(estimator.batch_size), len(data))
     loader, loss = _loader(data, net, loss, plan, batch_size, rng, estimator)
-    rate = estimator.learning_rate
-    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not np.isfinite(rate) or rate <= 0:
-        raise InputError(f"'learning_rate' must be a number above 0; got {rate!r}.")
+    callbacks, regularizers, further = _copies(estimator)
     return Job(
         net,
         loss,
         loader,
-        positive_integer(estimator.epochs, "epochs"),
+        int(estimator.epochs),
         estimator.optimizer,
-        {"learning_rate": float(rate), **(estimator.optimizer_params or {})},
-        callbacks=[copy.deepcopy(callback) for callback in estimator.callbacks or ()],
-        regularizers=[copy.deepcopy(regularizer) for regularizer in estimator.regularizers or ()],
+        {"learning_rate": float(estimator.learning_rate), **further},
+        callbacks=callbacks,
+        regularizers=regularizers,
         progress=bool(estimator.verbose),
     )
+
+
+def check_options(estimator: Any) -> None:
+    """Raise where an option of the training cannot be used, before anything is computed."""
+    positive_integer(estimator.batch_size, "batch_size")
+    positive_integer(estimator.epochs, "epochs")
+    rate = estimator.learning_rate
+    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not np.isfinite(rate) or rate <= 0:
+        raise InputError(f"'learning_rate' must be a number above 0; got {rate!r}.")
+    name = estimator.optimizer
+    if not isinstance(name, str):
+        raise InputTypeError(f"'optimizer' must be the name of an MXNet optimizer, such as 'adam'; got {name!r}.")
+    one_of(name.lower(), sorted(mx.optimizer.Optimizer.opt_registry), "optimizer")
+    further = estimator.optimizer_params
+    if further is not None and not isinstance(further, Mapping):
+        raise InputTypeError(f"'optimizer_params' must be a dict of arguments of the optimizer; got {further!r}.")
+    if further and "learning_rate" in further:
+        raise InputError("'optimizer_params' must not hold the learning rate. Give it as learning_rate=.")
+    for option, kind in (("callbacks", training.Callback), ("regularizers", object)):
+        given = getattr(estimator, option)
+        if given is not None and not (isinstance(given, Sequence) and all(isinstance(one, kind) for one in given)):
+            raise InputTypeError(f"'{option}' must be a list of {kind.__name__} objects; got {given!r}.")
+
+
+def _copies(estimator: Any) -> tuple[list[Any], list[Any], dict[str, Any]]:
+    """Return callbacks, regularizers and the optimizer's arguments for one training: they have states."""
+    given = (
+        list(estimator.callbacks or ()),
+        list(estimator.regularizers or ()),
+        dict(estimator.optimizer_params or {}),
+    )
+    try:
+        return copy.deepcopy(given)
+    except Exception as error:  # whatever an object of the user's raises
+        raise InputTypeError(
+            f"'callbacks', 'regularizers' and 'optimizer_params' must be objects that can be copied, as each fit has "
+            f"its own; it failed: {error}. Open files and the like when training begins."
+        ) from error
 
 
 def _loader(
@@ -142,7 +186,8 @@ def _loader(
     items: list[np.ndarray] = [data.X, data.target]
     plain = loss
     if plan.loss is not None:
-        loss = plan.group_loss(loss, groups, max(2, data.n_classes))  # type: ignore[arg-type]  # asked for before
+        n_classes = max(2, data.n_classes)
+        loss = plan.group_loss(loss, groups, n_classes, estimator)  # type: ignore[arg-type]  # asked for before
     if plan.weighting is not None:
         if weight is not None:
             raise InputError(
@@ -174,15 +219,13 @@ def _loader(
 def _sampler(
     data: TrainingData, net: Any, loss: Any, plan: Plan, batch_size: int, rng: np.random.Generator, estimator: Any
 ) -> Any:
-    from mxfair._validation import one_of
-
     options = plan.sampler.get_params(deep=False)
-    criterion, kind = plan.criterion_of(plan.sampler), options.pop("signal")
+    criterion, kind = plan.criterion_of(plan.sampler, estimator), options.pop("signal")
     options.pop("criterion")
     label_bins = _label_bins(criterion, options.pop("label_bins"))
     measure: Any = {"full": FullPass, "probe": ProbeSet}[one_of(kind, ("full", "probe"), "signal")]
     seed = {"seed": rng} if measure is ProbeSet else {}
-    positive = estimator._positive_code()
+    positive = criterion.positive
     signal = measure(net, data.X, data.target, data.groups, loss=loss, label_bins=label_bins, positive=positive, **seed)
     options = {key: copy.deepcopy(value) for key, value in options.items()}  # a controller has a state
     return FairBatchSampler(
@@ -200,10 +243,10 @@ def _sampler(
 
 def _weights(data: TrainingData, net: Any, loss: Any, plan: Plan, estimator: Any) -> Any:
     options = plan.weighting.get_params(deep=False)
-    criterion = plan.criterion_of(plan.weighting)
+    criterion = plan.criterion_of(plan.weighting, estimator)
     options.pop("criterion")
     label_bins = _label_bins(criterion, options.pop("label_bins"))
-    positive = estimator._positive_code()
+    positive = criterion.positive
     signal = FullPass(net, data.X, data.target, data.groups, loss=loss, label_bins=label_bins, positive=positive)
     options = {key: copy.deepcopy(value) for key, value in options.items()}
     return SampleWeights(

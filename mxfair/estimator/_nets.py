@@ -45,15 +45,16 @@ class _Xavier(mx.init.Initializer):
 
 def is_named(net: Any) -> bool:
     """Tell whether the net is one for tables: by name, or by the sizes of its hidden layers."""
-    return isinstance(net, (str, tuple, list, int))
+    return isinstance(net, (str, tuple, list, int, np.integer))
 
 
 def make_net(net: Any, n_features: int, n_outputs: int) -> Any:
     """Return a net that is the estimator's own, not necessarily initialized."""
     if isinstance(net, str):
         return nets.make(one_of(net, nets.NETS, "net"), n_features, n_outputs)
-    if isinstance(net, (tuple, list, int)) and not isinstance(net, bool):
-        return nets.mlp(n_features, n_outputs, (net,) if isinstance(net, int) else net)
+    if isinstance(net, (tuple, list, int, np.integer)) and not isinstance(net, bool):
+        sizes = [net] if isinstance(net, (int, np.integer)) else net
+        return nets.mlp(n_features, n_outputs, [int(size) if isinstance(size, np.integer) else size for size in sizes])
     if isinstance(net, mx.gluon.Block):
         return copied(net)
     if callable(net):
@@ -81,6 +82,7 @@ def initialize(net: Any, rng: np.random.Generator, ctx: Any) -> None:
 
 def width_of(net: Any, X: np.ndarray, ctx: Any) -> int:
     """Return the number of outputs per sample, from a pass over the first rows; shapes are inferred by it."""
+    # An error that a layer raises while shapes are inferred leaves its parameters half made: the net is not used again.
     with mx.autograd.pause(train_mode=False):
         try:
             output = net(mx.nd.array(X[:2], dtype=X.dtype, ctx=ctx))
@@ -94,7 +96,10 @@ def width_of(net: Any, X: np.ndarray, ctx: Any) -> int:
     if not isinstance(output, mx.nd.NDArray) or output.shape[0] != len(X[:2]):
         got = output.shape if isinstance(output, mx.nd.NDArray) else type(output).__name__
         raise InputError(f"'net' must return one array with a row per sample; got {got}.")
-    return int(np.prod(output.shape[1:]))
+    width = int(np.prod(output.shape[1:]))
+    if width > 1 and output.ndim > 2:
+        raise InputError(f"'net' must return shape (n_samples, n_outputs); got {output.shape}. End it with a Flatten.")
+    return width
 
 
 def drop_graphs(value: Any) -> None:
@@ -112,8 +117,8 @@ def copied(block: Any) -> Any:
     return copy.deepcopy(block)
 
 
-def graph_and_arrays(net: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """Return a net as the JSON of its graph and the values of its parameters by name."""
+def graph_and_arrays(net: Any) -> tuple[str, dict[str, np.ndarray], list[str]]:
+    """Return a net as the JSON of its graph, the values of its parameters by name, and the names of frozen ones."""
     if not isinstance(net, mx.gluon.HybridBlock):
         raise InputError(
             f"'net' must be a HybridBlock to be stored without its code; got {type(net).__name__}. Use "
@@ -129,16 +134,27 @@ def graph_and_arrays(net: Any) -> tuple[str, dict[str, np.ndarray]]:
             "net_.save_parameters."
         ) from error
     ctx = context_of(net)
-    return text, {name: to_numpy(parameter.data(ctx)) for name, parameter in net.collect_params().items()}
+    used = graph.list_inputs()
+    params = {name: parameter for name, parameter in net.collect_params().items() if name in used}
+    frozen = [name for name, parameter in params.items() if parameter.grad_req == "null"]
+    return text, {name: to_numpy(parameter.data(ctx)) for name, parameter in params.items()}, frozen
 
 
-def net_of_graph(text: str, arrays: dict[str, np.ndarray], ctx: Any) -> Any:
-    """Return the net that `graph_and_arrays` described."""
+def net_of_graph(
+    text: str, arrays: dict[str, np.ndarray], frozen: list[str], ctx: Any, shape: list[int] | None = None
+) -> Any:
+    """Return the net that `graph_and_arrays` described; `shape` is that of a sample."""
     graph = mx.sym.load_json(text)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if shape is not None:  # raises where they do not fit together
+        known = {name: shapes[name] for name in graph.list_arguments() if name != "data"}
+        graph.infer_shape(data=(1, *shape), **known)
+    if len(graph.list_outputs()) != 1 or set(shapes) != set(graph.list_inputs()) - {"data"}:
+        raise ValueError("the graph has other parameters")
     net = mx.gluon.SymbolBlock(graph, mx.sym.var("data", dtype="float32"))
-    params = net.collect_params()
-    if set(params.keys()) - set(arrays):
-        raise ValueError("parameters are missing")
-    for name, parameter in params.items():
+    for name, parameter in net.collect_params().items():
+        parameter.shape = shapes[name]
         parameter._load_init(mx.nd.array(arrays[name], dtype=arrays[name].dtype), ctx)
+        if name in frozen:
+            parameter.grad_req = "null"
     return net

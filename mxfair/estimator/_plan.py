@@ -45,6 +45,11 @@ class Plan:
             if isinstance(one, str):
                 names = {**NAMED, "reweighing": Reweighing, "cell_smote": CellSMOTE}
                 one = names[one_of(one, names, "mitigation")]()
+            if isinstance(one, type) and issubclass(one, (BaseEstimator, Penalty)):
+                raise InputTypeError(
+                    f"'mitigation' must hold objects; got the class {one.__name__}. Write {one.__name__}(...), or "
+                    "Penalized('gap') and its like for a penalty."
+                )
             if isinstance(one, Step):
                 self.steps.append(one)
             elif isinstance(one, (Penalized, Penalty)) or (callable(one) and not isinstance(one, BaseEstimator)):
@@ -94,16 +99,16 @@ class Plan:
         parts = (self.massaging, self.oversampler, self.reweighing, self.sampler, self.weighting, self.loss)
         return any(part is not None for part in parts)
 
-    def criterion_of(self, part: Any) -> Any:
-        """Return the part's criterion, or the estimator's."""
+    def criterion_of(self, part: Any, estimator: Any) -> Any:
+        """Return the part's criterion, or the estimator's; its positive class is a number as in the target."""
         own = getattr(part, "criterion", None)
-        return self.criterion if own is None else own
+        return estimator._coded(self.criterion if own is None else own)
 
-    def group_loss(self, base: Any, groups: Groups, n_classes: int) -> Any:
+    def group_loss(self, base: Any, groups: Groups, n_classes: int, estimator: Any) -> Any:
         """Return the loss of (pred, label, group) that the mitigation makes of a base loss."""
         part = self.loss
         if isinstance(part, Penalized):
-            return part._loss(base, groups, self.criterion_of(part), n_classes)
+            return part._loss(base, groups, self.criterion_of(part, estimator), n_classes)
         if isinstance(part, Penalty):
             known = int(groups.known.sum())
             if part.n_groups is not None and part.n_groups != known:

@@ -43,16 +43,19 @@ class GluonClassifier(Classifying, OneNet):
     criterion : str or Criterion, default="equalized_odds"
         What should be equal between groups, for mitigations that do not say so and for the validation rows.
     positive : label, optional
-        The class that counts as positive. Default: the larger of two; each in turn for more.
+        The class that counts as positive, for criteria that do not say so (the positive class of a `Criterion` is a
+        label too) and for massaging. Default: the larger of two; each in turn for more.
     regularizers : sequence of Regularizer, optional
         As for `mxfair.training.fit`.
     callbacks : sequence of Callback, optional
         Copied for each `fit`; see `callbacks_`.
     early_stopping : bool, default=False
         Hold out `validation_fraction` of the training rows, the same share of each (label, group) cell; stop when their
-        loss has not fallen by `tol` for `n_iter_no_change` epochs, and keep the best epoch.
+        loss, without the terms of mitigations, has not fallen by `tol` for `n_iter_no_change` epochs, and keep the best
+        epoch.
     validation_fraction : float, default=0.1
-        Share of the rows that are held out.
+        Share of the rows that are held out. Preprocessing steps are fitted with them; mitigations that change labels or
+        rows leave them as they are.
     n_iter_no_change : int, default=10
         Epochs without improvement.
     tol : float, default=1e-4
@@ -61,7 +64,8 @@ class GluonClassifier(Classifying, OneNet):
         Keep the epoch with the best accuracy on the held-out rows among those whose gap there is at most this; rows are
         held out for it whether or not training stops early.
     warm_start : bool, default=False
-        Whether `fit` goes on from the net of the last `fit`; the optimizer starts anew.
+        Whether `fit` goes on from the net of the last `fit`, with its classes, columns and steps; the optimizer starts
+        anew.
     ctx : {"cpu", "gpu"} or mxnet.Context, optional
         The device. Default: the CPU.
     verbose : bool, default=False
@@ -81,9 +85,13 @@ class GluonClassifier(Classifying, OneNet):
     history_ : History
         What happened in each epoch.
     callbacks_ : list of Callback
-        The callbacks that ran.
+        The callbacks that ran, those of early stopping first; pickles and files leave them out.
     n_iter_ : int
         Number of epochs.
+    reweighing_ : Reweighing
+        Where `mitigation` holds it: fitted, with the numbers of the classes as labels.
+    group_names_ : ndarray of str
+        The groups of the first `partial_fit`, where a mitigation needs them.
     steps_ : list of Step
         The fitted preprocessing steps, where `mitigation` holds some.
     n_features_in_ : int
@@ -97,8 +105,9 @@ class GluonClassifier(Classifying, OneNet):
 
     Notes
     -----
-    Features are not scaled: put a ``StandardScaler`` before it, in a pipeline. Weights of samples are a loss of its
-    own, with batches drawn as without them, so that a row of weight 2 is not two rows: their results agree on average.
+    Features are not scaled: put a ``StandardScaler`` before it, in a pipeline. Weights of samples are factors of their
+    losses, with batches drawn as without them: a row of weight 2 is two rows where all rows are one batch, and on
+    average else. A `fit` that fails leaves the estimator as it was.
 
     Examples
     --------

@@ -121,6 +121,8 @@ class SampleWeighting(Mitigation):
 class Massaging(Mitigation):
     """Change training labels with `mxfair.preprocessing.massage`: groups then have the same rate of positives.
 
+    Rates are those of rows; weights of samples do not count in them.
+
     Parameters
     ----------
     ranker : scikit-learn classifier, optional

@@ -60,5 +60,8 @@ def gap_scorer(criterion: str | Criterion = "equalized_odds", *, positive: Any =
             )
         return chosen.difference(GroupConfusion.of(y_true, y_pred, groups))
 
+    scorer = make_scorer(negative_gap, greater_is_better=False)
+    if not hasattr(scorer, "set_score_request"):  # scikit-learn below 1.3: groups reach no scorer
+        return scorer
     with sklearn.config_context(enable_metadata_routing=True):  # requests can only be set with it
-        return make_scorer(negative_gap, greater_is_better=False).set_score_request(groups=True)
+        return scorer.set_score_request(groups=True)

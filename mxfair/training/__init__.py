@@ -21,6 +21,7 @@ from mxfair.training.history import History
 from mxfair.training.regularization import ProximalSteps, UpdateStrengths
 from mxfair.training.selection import best_epoch, pareto_epochs
 from mxfair.training.snapshot import Snapshot
+from mxfair.training.together import fit_together
 
 __all__ = [
     "Callback",
@@ -39,5 +40,6 @@ __all__ = [
     "UpdateWeights",
     "best_epoch",
     "fit",
+    "fit_together",
     "pareto_epochs",
 ]

@@ -27,7 +27,7 @@ __all__ = ["fit"]
 
 #: Batches that may be queued before the loop waits for an early one, so that memory does not grow with the epoch.
 QUEUE = 256
-_DIVERGED = (
+DIVERGED = (
     "{what} of epoch {epoch} is {value}: training has diverged. Lower the learning rate, or look for missing or "
     "unscaled features."
 )
@@ -134,7 +134,7 @@ def fit(
         hooks.insert(0, UpdateWeights())
     if progress or (progress is None and _someone_watches()):
         hooks.append(ProgressBar(progress if isinstance(progress, str) else "training"))
-    loop = _Loop(state, hooks, hybridize, snapshot)
+    loop = Loop(state, hooks, hybridize, snapshot)
     for hook in hooks:
         hook.on_train_begin(state)
     with contextlib.ExitStack() as endings:
@@ -150,17 +150,17 @@ def fit(
     return state.history
 
 
-class _Loop:
+class Loop:
     """The batches of an epoch."""
 
     def __init__(self, state: TrainingState, hooks: list[Callback], hybridize: bool, snapshot: Snapshot | None) -> None:
         self.state, self.hooks, self._hybridize, self._snapshot = state, hooks, hybridize, snapshot
-        self._loss = regularized(state.loss, state.regularizers)
-        self._items = 3 if isinstance(state.loss, GroupLoss) else 2
+        self.loss = regularized(state.loss, state.regularizers)
+        self.n_items = 3 if isinstance(state.loss, GroupLoss) else 2
         self._read: list[np.ndarray] = []  # losses of this epoch that are on the host already
         self._ctx = context_of(state.net)
         self._step: Any = None
-        self._per_batch = [hook for hook in hooks if type(hook).on_batch_end is not Callback.on_batch_end]
+        self.per_batch = [hook for hook in hooks if type(hook).on_batch_end is not Callback.on_batch_end]
 
     def epoch(self, resumed: list[np.ndarray] | None = None) -> None:
         """Run an epoch, or the rest of one whose first losses are known."""
@@ -172,57 +172,64 @@ class _Loop:
         losses: list[Any] = []
         for number, batch in enumerate(state.loader, start=first):
             state.batch = number
-            losses.append(self._train_on(batch))
+            losses.append(self.train_on(batch))
             if len(losses) > QUEUE:
                 losses[-QUEUE].wait_to_read()
-            for hook in self._per_batch:
+            for hook in self.per_batch:
                 hook.on_batch_end(state)
             if self._snapshot is not None and (number + 1) % self._snapshot.every == 0:
                 self._snapshot.save(state, self.hooks, self._on_host(losses))
-        entry = {"epoch": state.epoch, "loss": self._mean(losses), "seconds": time.perf_counter() - begin}
-        self._check_weights()
+        entry = {"epoch": state.epoch, "loss": self.mean(losses), "seconds": time.perf_counter() - begin}
+        self.check_weights()
         state.history.epochs.append(entry)
         for hook in self.hooks:
             hook.on_epoch_end(state)
         if self._snapshot is not None:
             self._snapshot.save(state, self.hooks, None)
 
-    def _train_on(self, batch: Any) -> Any:
+    def train_on(self, batch: Any) -> Any:
+        """Take a step; return the losses of the samples."""
+        inputs = self.inputs(batch)
+        first = self.state.batch == 0
+        hooks_ran = first or self.per_batch  # and may have frozen a layer, or loaded states
+        retrace = first and len(self.hooks) > 1
+        if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
+            self.check_loss(inputs, anew=self._step is None)
+            state = self.state
+            self._step, reason = _step.make_step(state.net, self.loss, state.trainer, inputs, hybridize=self._hybridize)
+            if reason.startswith("tracing failed"):
+                warnings.warn(f"fit runs the plain, slower loop: {reason}", RuntimeWarning, stacklevel=5)
+        return self._step(inputs, inputs[0].shape[0])
+
+    def inputs(self, batch: Any) -> tuple[Any, ...]:
+        """Return what a step takes of a batch, on the net's device."""
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise InputError("'loader' must yield (data, label) or (data, label, group); got a batch without a label.")
-        if len(batch) < self._items:
+        if len(batch) < self.n_items:
             raise InputError(
                 f"'loader' must yield (data, label, group) for {type(self.state.loss).__name__}; got a batch without a "
                 "third item. Put the groups into the dataset, or use weights.attach(dataset)."
             )
-        for item in batch[: self._items]:
+        for item in batch[: self.n_items]:
             if not isinstance(item, mx.nd.NDArray):
                 raise InputTypeError(
                     f"'loader' must yield data and label as NDArrays; got {type(item).__name__}. "
                     "Use mxfair.data.DataLoader, or a hand-written loop for a net with several inputs."
                 )
-        inputs = tuple(item.as_in_context(self._ctx) for item in batch[: self._items])
-        data = inputs[0]
-        state = self.state
-        first = state.batch == 0
-        hooks_ran = first or self._per_batch  # and may have frozen a layer, or loaded states
-        retrace = first and len(self.hooks) > 1
-        if self._step is None or (hooks_ran and not self._step.current(retrace=retrace)):
-            if self._step is None and hasattr(self._loss, "_start_anew"):
-                self._loss._start_anew()  # it may have been used with another net, other data or on another device
-            with mx.autograd.pause(train_mode=False):
-                shape = self._loss(state.net(data), *inputs[1:]).shape
-            if shape != (data.shape[0],):
-                raise InputError(
-                    f"'loss' must return one value per sample, shape ({data.shape[0]},); got {shape}. "
-                    "Do not average over the batch: Trainer.step divides by its size."
-                )
-            self._step, reason = _step.make_step(
-                state.net, self._loss, state.trainer, inputs, hybridize=self._hybridize
+        return tuple(item.as_in_context(self._ctx) for item in batch[: self.n_items])
+
+    def check_loss(self, inputs: tuple[Any, ...], *, anew: bool) -> None:
+        """Call the loss once, before anything is trained: losses look at their first batch, and at its shapes."""
+        if anew and hasattr(self.loss, "_start_anew"):
+            self.loss._start_anew()  # it may have been used with another net, other data or on another device
+        n_rows = inputs[0].shape[0]
+        with mx.autograd.pause(train_mode=False):
+            shape = self.loss(self.state.net(inputs[0]), *inputs[1:]).shape
+        if shape != (n_rows,):
+            raise InputError(
+                f"'loss' must return one value per sample, shape ({n_rows},); got {shape}. "
+                "Do not average over the batch: Trainer.step divides by its size."
             )
-            if reason.startswith("tracing failed"):
-                warnings.warn(f"fit runs the plain, slower loop: {reason}", RuntimeWarning, stacklevel=5)
-        return self._step(inputs, data.shape[0])
 
     def _on_host(self, losses: list[Any]) -> np.ndarray:
         """Return this epoch's losses as one array; those that were given are read, and need not be given again."""
@@ -231,23 +238,23 @@ class _Loop:
         self._read = [np.concatenate([*self._read, *parts])]
         return self._read[0]
 
-    def _mean(self, losses: list[Any]) -> float:
+    def mean(self, losses: list[Any]) -> float:
         """Return the mean loss over the samples, waiting for the epoch's computations and raising their errors."""
         if not losses and not self._read:
             raise InputError("'loader' must yield at least one batch; got none.")
         mean = float(self._on_host(losses).mean(dtype=np.float64))
         if not np.isfinite(mean):
-            raise FloatingPointError(_DIVERGED.format(what="The loss", epoch=self.state.epoch, value=mean))
+            raise FloatingPointError(DIVERGED.format(what="The loss", epoch=self.state.epoch, value=mean))
         return mean
 
-    def _check_weights(self) -> None:
+    def check_weights(self, what: str = "Parameter") -> None:
         """Raise where a trained weight is not finite: Gluon's relu turns NaN into 0, and the loss looks well."""
         for parameter in self.state.trainer._params:
             if parameter.grad_req != "null" and parameter._stype == "default":
                 value = float((parameter.data(self._ctx) * 0).sum().asscalar())  # inf * 0 is NaN
                 if value != 0:
-                    what = f"Parameter {parameter.name}"
-                    raise FloatingPointError(_DIVERGED.format(what=what, epoch=self.state.epoch, value=value))
+                    what = f"{what} {parameter.name}"
+                    raise FloatingPointError(DIVERGED.format(what=what, epoch=self.state.epoch, value=value))
 
 
 def _someone_watches() -> bool:
