@@ -2,7 +2,16 @@
 
 from mxfair.postprocessing._base import PostProcessor
 from mxfair.postprocessing.barycenter import WassersteinBarycenter
+from mxfair.postprocessing.folding import folded
 from mxfair.postprocessing.reject_option import RejectOption
 from mxfair.postprocessing.thresholds import GroupThresholds
+from mxfair.postprocessing.wrapper import PostProcessed
 
-__all__ = ["GroupThresholds", "PostProcessor", "RejectOption", "WassersteinBarycenter"]
+__all__ = [
+    "GroupThresholds",
+    "PostProcessed",
+    "PostProcessor",
+    "RejectOption",
+    "WassersteinBarycenter",
+    "folded",
+]

@@ -32,6 +32,8 @@ class PostProcessor(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
 
     attributes_: str
     group_names_: np.ndarray
+    #: How a classifier is asked for scores, by the wrapper around it; "any": for probabilities where it has them.
+    _method = "any"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -92,6 +94,10 @@ class PostProcessor(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
             raise InputError("'groups' must hold a known group; all are missing. Pass the sensitive attribute.")
         self.attributes_, self.group_names_ = encoded.name, np.array(names, dtype=object)
         return encoded, known_codes(encoded, names)
+
+    def _takes_matrix(self, n_classes: int) -> bool:
+        """Tell whether the scores of so many classes are a column for each of them."""
+        return False
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():

@@ -35,6 +35,7 @@ class ThresholdBlock(StepBlock):
             constants["share"] = _with_unknown(shares)
         super().__init__(_nothing, constants, None, grouped=True)
         self._output = output
+        self.decides = output != "probability"
 
     def forward(self, x: Any, *args: Any) -> Any:
         """Return what decides about each score; NumPy arrays are taken too."""
