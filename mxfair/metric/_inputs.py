@@ -73,6 +73,21 @@ def _many_numbers(labels: np.ndarray) -> bool:
     return len(np.unique(labels[:10_000])) > MAX_CLASSES
 
 
+def task_of(labels: Any, task: str | None, classes: Any = None) -> str:
+    """Return the task that was named, or that the labels make plain."""
+    if task is not None:
+        return one_of(task, DEFAULTS, "task")
+    labels = labels_vector(labels)
+    if len(np.unique(_fractions(labels)[:1000])) > MAX_FRACTIONS:
+        return "regression"
+    if classes is None and _many_numbers(labels):
+        raise InputError(
+            f"'task' must be given where labels hold more than {MAX_CLASSES} different numbers: they may be "
+            "classes or values. Pass task='regression' or task='classification'."
+        )
+    return "classification"
+
+
 @dataclass(frozen=True)
 class Inputs:
     """Checked arguments of `evaluate`.
@@ -115,14 +130,7 @@ class Inputs:
     ) -> Inputs:
         """Check arguments that belong together."""
         labels, groups = labels_vector(labels), groups if isinstance(groups, Groups) else Groups(groups)
-        if task is None:
-            task = "regression" if len(np.unique(_fractions(labels)[:1000])) > MAX_FRACTIONS else "classification"
-            if task == "classification" and classes is None and _many_numbers(labels):
-                raise InputError(
-                    f"'task' must be given where labels hold more than {MAX_CLASSES} different numbers: they may be "
-                    "classes or values. Pass task='regression' or task='classification'."
-                )
-        one_of(task, DEFAULTS, "task")
+        task = task_of(labels, task, classes)
         preds = numbers(preds, "preds") if task == "regression" else _predictions(preds)
         weight = weights(sample_weight)
         scores = None if scores is None else to_numpy(scores)

@@ -99,11 +99,21 @@ def limits(values: Sequence[float]) -> tuple[float, float]:
     return (0.0 if low <= 0.1 else low), high
 
 
+def figure_limits(values: Sequence[float], digits: int) -> tuple[float, float]:
+    """Return limits around figures in a unit of their own, no closer than 20 of the last digit shown."""
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        return 0.0, 1.0
+    low, high = min(defined), max(defined)
+    spare = max(0.15 * (high - low), (20 * 10.0**-digits - (high - low)) / 2)
+    return (max(0.0, low - spare) if low >= 0 else low - spare), high + spare
+
+
 def row_axes(axes: Axes, n_rows: int, low: float, high: float) -> None:
     """Set up an axes with a row per group, the first one on top, and rates along the bottom."""
     from matplotlib.ticker import MaxNLocator
 
-    _bare(axes)
+    bare(axes)
     margin = (high - low) * 0.02
     axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(n_rows - 0.5, -0.75)
@@ -144,7 +154,7 @@ def line_panel(axes: Axes, lines: Sequence[tuple[str, tuple[np.ndarray, np.ndarr
     """Draw lines over the epochs, each with its name at its right end."""
     from matplotlib.ticker import MaxNLocator
 
-    _bare(axes)
+    bare(axes)
     axes.grid(axis="y", color=GRID, linewidth=1)
     box, room = axes.get_position(), _label_room([name for name, _, _ in lines])
     axes.set_position((box.x0, box.y0, box.width * (1 - room / (PANEL - TICKS - LEFT - 2)), box.height))
@@ -210,7 +220,7 @@ def _end_labels(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:
         )
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
     """Leave out the frame; ticks and grid stay in the background."""
     axes.set_facecolor("none")
     axes.set_axisbelow(True)

@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair._validation import InputError, InputTypeError
-from mxfair.criterion import Criterion, criterion_named
+from mxfair.criterion import CRITERIA, criterion_named
 from mxfair.report._evaluation import Evaluation
+from mxfair.report._figure_gaps import FIGURE_CRITERIA, figure_criterion
+from mxfair.report._regression import RegressionEvaluation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def check_same_samples(evaluations: Sequence[Evaluation]) -> None:
+def check_same_samples(evaluations: Sequence[Any]) -> None:
     """Raise unless all models have their own name and were evaluated on the same samples."""
-    if not evaluations or not all(isinstance(e, Evaluation) for e in evaluations):
+    if not evaluations or not all(isinstance(e, (Evaluation, RegressionEvaluation)) for e in evaluations):
         raise InputTypeError("'evaluations' must hold at least one Evaluation. Use evaluate_predictions.")
     names = [e.name for e in evaluations]
     repeated = [name for i, name in enumerate(names) if name in names[:i]]
     if repeated:
         raise InputError(f"Models must have different names; got {repeated[0]!r} twice. Pass name= to each evaluation.")
+    if len({e.task for e in evaluations}) > 1:
+        raise InputError("Models must have the same task; got a classification and a regression. Make two reports.")
+    if evaluations[0].task == "regression":
+        _check_same_values(evaluations)
+        return
     first = evaluations[0].table
     for table in (e.table for e in evaluations[1:]):
         if table.groups != first.groups or not np.array_equal(table.classes, first.classes):
@@ -40,12 +47,28 @@ def check_same_samples(evaluations: Sequence[Evaluation]) -> None:
         raise InputError("Models must be evaluated for the same positive class. Pass the same positive= to both.")
 
 
-def headline(criterion: Any, criteria: tuple[Criterion, ...], *, chosen: bool) -> Criterion:
-    """Return the criterion that the first sentence names."""
-    if criterion is not None:
-        return criterion_named(criterion)
-    known = {c.name: c for c in criteria}
-    return criteria[0] if chosen else known.get("equalized_odds", criteria[0])
+def _check_same_values(evaluations: Sequence[RegressionEvaluation]) -> None:
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        same_groups = other.table.groups == first.table.groups and np.array_equal(
+            other.groups.codes, first.groups.codes
+        )
+        if not same_groups or not np.allclose(other.labels, first.labels):
+            raise InputError(
+                "Models must be evaluated on the same samples; got other labels or groups "
+                f"({first.n_samples:g} and {other.n_samples:g} samples). Pass the same ones, in the same order."
+            )
+
+
+def criteria_of(task: str, criteria: Any, criterion: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return the rows of the table of gaps, and the one that the first sentence names."""
+    named: Any = figure_criterion if task == "regression" else criterion_named
+    known: dict[str, Any] = dict(FIGURE_CRITERIA if task == "regression" else CRITERIA)
+    given = criteria if criteria is None or isinstance(criteria, (list, tuple)) else [criteria]
+    rows = tuple(named(c) for c in (given or known.values()))
+    usual = rows[0] if given else known.get("equalized_odds", rows[0])
+    first = usual if criterion is None else named(criterion)
+    return (rows if first.name in [c.name for c in rows] else (first, *rows)), first
 
 
 def frames(histories: Mapping[str, Any] | None, names: list[str]) -> dict[str, pd.DataFrame]:

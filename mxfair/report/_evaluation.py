@@ -12,8 +12,10 @@ from mxfair._validation import InputError, InputTypeError, labels_vector, to_num
 from mxfair.confusion import GroupConfusion
 from mxfair.criterion import Criterion
 from mxfair.groups import Groups
+from mxfair.metric._inputs import task_of
 from mxfair.rate import RATES, class_index
 from mxfair.report._auc import auc_by_group, check_scores
+from mxfair.report._regression import RegressionEvaluation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +61,8 @@ class Evaluation:
     a              2                 0.5
     b              1                 NaN
     """
+
+    task = "classification"
 
     def __init__(
         self,
@@ -143,6 +147,20 @@ class Evaluation:
         frame.index = pd.Index(["overall", *self.table.groups], name="group")
         return frame
 
+    def digits(self, key: str) -> int:
+        """Return how many decimals a rate is shown with: three.
+
+        Parameters
+        ----------
+        key : str
+            Name of the rate.
+
+        Returns
+        -------
+        int
+        """
+        return 3
+
     def adapt(self, criterion: Criterion) -> Criterion:
         """Return a criterion for this evaluation's positive class.
 
@@ -171,19 +189,21 @@ def evaluate_predictions(
     positive: Any | None = None,
     classes: Sequence[Any] | None = None,
     criteria: Any | None = None,
+    task: str | None = None,
 ) -> FairnessReport:
-    """Report the rates by group of a model's decisions.
+    """Report the rates by group of a model's decisions, or the figures by group of its predicted numbers.
 
     Parameters
     ----------
     labels : array of shape (n_samples,)
-        True classes; numbers or text.
+        True classes, numbers or text; or true values.
     preds : array of shape (n_samples,)
-        Decisions, in the values of `labels`.
+        Decisions, in the values of `labels`; or predicted values, in the unit of `labels`.
     groups : array-like or Groups
         Sensitive attribute of each sample; several columns are crossed.
     scores : array of shape (n_samples,) or (n_samples, n_classes), optional
-        Score of the positive class, or of every class in sorted order; for the AUC only.
+        Score of the positive class, or of every class in sorted order; for the AUC only. Not for regression, no more
+        than `positive` and `classes`.
     name : str, default="model"
         Name of the model.
     positive : optional
@@ -192,7 +212,10 @@ def evaluate_predictions(
         All classes in sorted order, where the samples may lack some. Default: those found in `labels` and `preds`.
     criteria : str, Criterion or list of these, optional
         Rows of the table of gaps; the first one is named in the report's first sentence. Default: all criteria, and
-        equalized odds first.
+        equalized odds first. For regression the rows are "ks_distance", "wasserstein_distance", and differences of
+        "mean_prediction", "root_mean_squared_error", "mean_absolute_error", "mean_error" and "r2_score".
+    task : {"classification", "regression"}, optional
+        Default: regression where `labels` hold more than 20 different decimal numbers.
 
     Returns
     -------
@@ -208,9 +231,19 @@ def evaluate_predictions(
     >>> report = evaluate_predictions([1, 1, 0, 0], [1, 0, 0, 1], ["f", "m", "f", "m"], name="plain")
     >>> report.gaps.loc["accuracy_parity", "plain"]
     1.0
+    >>> report = evaluate_predictions([1.0, 2.0, 3.0], [1.0, 3.0, 3.0], ["a", "a", "b"], task="regression")
+    >>> report.gaps.loc["mean_absolute_error", "model"]
+    0.5
     """
     from mxfair.report._report import FairnessReport
 
+    if task_of(labels, task, classes) == "regression":
+        if scores is not None or positive is not None or classes is not None:
+            raise InputError(
+                "'scores', 'positive' and 'classes' must be left out for regression; the labels are numbers. Pass "
+                "task='classification' if they stand for classes."
+            )
+        return FairnessReport(RegressionEvaluation(name, labels, preds, groups), criteria=criteria)
     labels, preds = labels_vector(labels), to_numpy(preds)
     if preds.ndim == 2 and preds.shape[1] > 1:
         raise InputError(

@@ -19,20 +19,27 @@ _SHORT = {
     "positive_predictive_value": "Precision (PPV)",
     "accuracy": "Accuracy",
     "auc": "AUC",
+    "mean_error": "Bias",
+    "root_mean_squared_error": "RMSE",
+    "mean_absolute_error": "MAE",
+    "r2_score": "R2",
+    "ks_distance": "KS distance",
+    "wasserstein_distance": "W1 distance",
 }
 
 
-def number(value: float, undefined: str = UNDEFINED) -> str:
-    """Return three decimals, or `undefined` for NaN."""
-    return undefined if math.isnan(value) else f"{value:.3f}"
-
-
-def signed(value: float, undefined: str = UNDEFINED) -> str:
-    """Return three decimals with a sign; a change that rounds to nothing has none."""
+def number(value: float, undefined: str = UNDEFINED, *, digits: int = 3) -> str:
+    """Return three decimals or as many as `digits` says, or `undefined` for NaN."""
     if math.isnan(value):
         return undefined
-    text = f"{value:+.3f}"
-    return "0.000" if float(text) == 0 else text
+    text = f"{value:,.{digits}f}"
+    return text.lstrip("-") if text.startswith("-") and not text.strip("-0.") else text
+
+
+def signed(value: float, undefined: str = UNDEFINED, *, digits: int = 3) -> str:
+    """Return decimals with a sign; a change that rounds to nothing has none."""
+    text = number(value, undefined, digits=digits)
+    return text if math.isnan(value) or text.startswith("-") or not text.strip("0.") else f"+{text}"
 
 
 def percent(value: float) -> str:
@@ -82,7 +89,7 @@ def split_key(key: str) -> tuple[str, str | None]:
 def lower(key: str) -> str:
     """Return a heading for the middle of a sentence: 'precision (PPV), class 2'."""
     text = heading(key)
-    return text if text.startswith("AUC") else text[0].lower() + text[1:]
+    return text if text[:2].isupper() or text[1:2].isdigit() else text[0].lower() + text[1:]
 
 
 def heading(key: str) -> str:

@@ -30,6 +30,8 @@ class CriterionGap:
         Whether the criterion compares several rates, so that the rate must be named.
     undefined : tuple of (str, str)
         Rates and known groups that the gap does not cover.
+    digits : int, default=3
+        Decimals that it is shown with.
     """
 
     value: float
@@ -38,6 +40,12 @@ class CriterionGap:
     few: bool
     one_of_several: bool
     undefined: tuple[tuple[str, str], ...]
+    digits: int = 3
+
+    @property
+    def note(self) -> str:
+        """What to read the gap beside; nothing for decisions."""
+        return ""
 
     def in_words(self) -> str:
         """Return 'true positive rate: Male 0.575, Female 0.488', or an empty text."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mxfair.report import plots
+from mxfair.report._figure_gaps import DISTANCES, figure_criterion, figure_gap
 from mxfair.report._format import NOT_ENOUGH, SMALL, count, heading, joined, number, one_line, percent, signed
 from mxfair.report._history import share_columns
 from mxfair.report._svg import to_svg
 from mxfair.report._tables import gap_table, has_auc, rate_tables, summary_table
-from mxfair.report._words import DEFINITIONS, criterion_meaning
+from mxfair.report._words import criterion_meaning, definitions, score_name, score_text
 
 if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
@@ -47,7 +48,8 @@ def _content(report: FairnessReport) -> dict[str, Any]:
         rate_plots, training_plots = _rate_plots(report), _training_plots(report)
     shown = rate_tables(report, max_classes=MAX_CLASSES)
     summary, gaps = summary_table(report), gap_table(report)
-    n_classes = len(report.baseline.table.classes)
+    several = report.task == "classification" and report.baseline.positive is None
+    n_classes = len(report.baseline.table.classes) if several else 0
     return {
         "title": one_line(report.title),
         "sentence": report.sentence,
@@ -61,14 +63,36 @@ def _content(report: FairnessReport) -> dict[str, Any]:
         "training_plots": training_plots,
         "has_few": any(table.has_few for table in (summary, gaps, *shown)),
         "small": SMALL,
-        "hidden_classes": max(0, n_classes - MAX_CLASSES) if report.baseline.positive is None else 0,
-        "positive": None if report.baseline.positive is None else one_line(report.baseline.positive),
+        "hidden_classes": max(0, n_classes - MAX_CLASSES),
         "not_known": report.not_known,
         "context": {key: one_line(_shown(value)) for key, value in report.context.items()},
-        "definitions": DEFINITIONS,
+        "definitions": definitions(report),
+        "words": _headings(report),
         "criteria": criterion_meaning(report),
         "version": _version(),
     }
+
+
+def _headings(report: FairnessReport) -> dict[str, str]:
+    """Return the page's headings and captions."""
+    positive = report.baseline.positive
+    named = "" if positive is None else f"Positive is class {one_line(positive)}. "
+    words = {
+        "summary": "Accuracy",
+        "rates": "Rates by group",
+        "legend": "gap: largest minus smallest rate of the known groups",
+        "rates_caption": f"{named}Overall covers every sample, unknown groups included.",
+        "gaps_caption": "The largest minus the smallest rate; 0 means that the known groups have the same rate.",
+    }
+    if report.task == "regression":
+        words.update(
+            summary="Errors",
+            rates="Predictions and errors by group",
+            legend="gap: largest minus smallest value of the known groups",
+            gaps_caption="0 means that the known groups have the same value. Below a distance stands what chance alone "
+            "gives, below a difference its 95 % interval.",
+        )
+    return words
 
 
 def _version() -> str:
@@ -97,6 +121,8 @@ def _caution(report: FairnessReport) -> str:
 
 def _tiles(report: FairnessReport) -> list[dict[str, Any]]:
     """Return the figures at the top: for each the values of the models, and the change between two of them."""
+    if report.task == "regression":
+        return [*_regression_tiles(report), _samples_tile(report)]
     gaps = [gap.value for gap in report.gap_rows[report.criterion.name]]
     accuracy = [evaluation.accuracy for evaluation in report.evaluations]
     tiles = [
@@ -106,32 +132,76 @@ def _tiles(report: FairnessReport) -> list[dict[str, Any]]:
     if has_auc(report):
         auc = [evaluation.auc for evaluation in report.evaluations]
         tiles.append(_tile("AUC", auc, [number(value) for value in auc]))
+    return [*tiles, _samples_tile(report)]
+
+
+def _regression_tiles(report: FairnessReport) -> list[dict[str, Any]]:
+    """Return both notions of parity, whichever the report is about, and the error over all samples."""
+    key = "root_mean_squared_error"
+    digits = report.baseline.digits(key)
+    distances = [figure_gap(figure_criterion("ks_distance"), e) for e in report.evaluations]
+    worst = [e.table.metric(key).group_max() for e in report.evaluations]
+    overall = [float(e.columns[key][0][0]) for e in report.evaluations]
+    ks = [gap.value for gap in distances]
+    tiles = [
+        _tile("KS distance of predictions", ks, [number(v, NOT_ENOUGH) for v in ks]),
+        _tile("RMSE, worst group", worst, [number(v, NOT_ENOUGH, digits=digits) for v in worst], digits=digits),
+        _tile(score_name(report), overall, [score_text(e) for e in report.evaluations], digits=digits),
+    ]
+    chance = distances[0].note
+    tiles[0]["detail"] = "; ".join(part for part in (tiles[0]["detail"], chance) if part)
+    return tiles
+
+
+def _samples_tile(report: FairnessReport) -> dict[str, Any]:
     total = count(report.baseline.n_samples)
     groups = [
         f"{one_line(group, 24)} {count(n)}" for group, n in zip(report.baseline.table.groups, report.baseline.support)
     ]
     detail = ", ".join(groups) if len(groups) <= 3 else f"{len(groups)} groups"
-    return [*tiles, {"name": "Samples", "values": [total], "detail": detail}]
+    return {"name": "Samples", "values": [total], "detail": detail}
 
 
-def _tile(name: str, values: list[float], texts: list[str], *, points: bool = False) -> dict[str, Any]:
+def _tile(name: str, values: list[float], texts: list[str], *, points: bool = False, digits: int = 3) -> dict[str, Any]:
     detail = ""
     if len(values) == 2 and values[0] == values[0] and values[1] == values[1]:
         change = values[1] - values[0]
-        text = f"{100 * change:+.1f} points" if points else signed(change)
+        text = f"{100 * change:+.1f} points" if points else signed(change, digits=digits)
         detail = f"change {text}".replace("-", "\N{MINUS SIGN}")
     if all(value != value for value in values):
         texts = texts[:1]
     return {"name": name, "values": texts, "detail": detail}
 
 
-def _rate_plots(report: FairnessReport) -> list[str]:
+def _rate_plots(report: FairnessReport) -> list[list[str]]:
+    """Return the plots by group, in blocks that begin a row of their own."""
     figures = []
     for place, key in enumerate(plots.default_rates(report)):
         figure = plots.plot_rates(report, rates=[key], legend=False)
         label = f"{heading(key)} of each group with {', '.join(report.names)}. The table below has the numbers."
         figures.append(to_svg(figure, label=one_line(label, 300), key=f"rate{place}"))
-    return figures
+    return [*_distribution_plots(report), figures] if report.task == "regression" else [figures]
+
+
+def _distribution_plots(report: FairnessReport) -> list[list[str]]:
+    """Return how predictions and residuals are distributed in each group, and how far apart predictions are."""
+    kinds: list[tuple[str, Any, str]] = [
+        ("predictions", plots.plot_predictions, "Share of each group that is predicted at most a value, with {}."),
+        ("residuals", plots.plot_residuals, "Median, quartiles and middle 90 % of prediction minus label, with {}."),
+    ]
+    blocks = [
+        [
+            to_svg(draw(report, models=[name]), label=one_line(text.format(name), 300), key=f"{kind}{place}")
+            for place, name in enumerate(report.names)
+        ]
+        for kind, draw, text in kinds
+    ]
+    text = "{} between the groups' predictions with each model, and what chance alone gives."
+    distances = [
+        to_svg(plots.plot_distances(report, distances=[name]), label=text.format(heading(name)), key=name)
+        for name in DISTANCES
+    ]
+    return [*blocks, distances]
 
 
 def _training_plots(report: FairnessReport) -> list[str]:

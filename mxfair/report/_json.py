@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from mxfair.report._evaluation import Evaluation
     from mxfair.report._report import FairnessReport
 
 SCHEMA = "mxfair.report/1"
@@ -26,12 +25,13 @@ def to_dict(report: FairnessReport) -> dict[str, Any]:
             "mxfair": mxfair.__version__,
             "title": report.title,
             "sentence": report.sentence,
+            "task": report.task,
             "attribute": report.attribute,
             "groups": [
                 {"name": name, "known": known, "support": support}
                 for name, known, support in zip(baseline.table.groups, baseline.table.known, baseline.support)
             ],
-            "classes": baseline.table.classes,
+            **({} if report.task == "regression" else {"classes": baseline.table.classes}),
             "positive": baseline.positive,
             "criterion": report.criterion.name,
             "models": [_model(evaluation) for evaluation in report.evaluations],
@@ -48,7 +48,7 @@ def to_json(report: FairnessReport) -> str:
     return json.dumps(to_dict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _model(evaluation: Evaluation) -> dict[str, Any]:
+def _model(evaluation: Any) -> dict[str, Any]:
     columns = evaluation.columns.items()
     return {
         "name": evaluation.name,
@@ -62,7 +62,7 @@ def _model(evaluation: Evaluation) -> dict[str, Any]:
             }
             for i, group in enumerate(evaluation.table.groups)
         ],
-        "confusion": evaluation.table.to_dict(),
+        "residuals" if evaluation.task == "regression" else "confusion": evaluation.table.to_dict(),
     }
 
 
@@ -78,6 +78,7 @@ def _gaps(report: FairnessReport) -> list[dict[str, Any]]:
                 "low": gap.largest and gap.largest.low,
                 "few_samples": gap.few,
                 "undefined": [{"rate": rate, "group": group} for rate, group in gap.undefined],
+                **_beside(gap),
             }
             for name, gap in zip(report.names, gaps)
         ]
@@ -86,6 +87,13 @@ def _gaps(report: FairnessReport) -> list[dict[str, Any]]:
         if len(report.names) < 2:
             del row["change"]
     return rows
+
+
+def _beside(gap: Any) -> dict[str, Any]:
+    """Return what stands beside a gap of a regression."""
+    if not hasattr(gap, "floor"):
+        return {}
+    return {"noise_floor": gap.floor} if gap.is_distance else {"interval": gap.interval, "level": 0.95}
 
 
 def plain(value: Any) -> Any:

@@ -7,11 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mxfair._validation import InputTypeError
-from mxfair.criterion import CRITERIA, Criterion, criterion_named
-from mxfair.report import _checks, _files, _gaps, _words
+from mxfair.criterion import Criterion
+from mxfair.report import _checks, _figure_gaps, _files, _gaps, _words
 from mxfair.report._evaluation import Evaluation
 from mxfair.report._format import one_line
+from mxfair.report._regression import ERRORS, RegressionEvaluation
 
 if TYPE_CHECKING:
     import os
@@ -22,21 +25,22 @@ __all__ = ["FairnessReport"]
 
 
 class FairnessReport:
-    """The rates by group of one or several models, and the gaps between groups.
+    """The rates or errors by group of one or several models, and the gaps between groups.
 
     A report states what was measured and what was not. It gives no verdict: whether a gap is acceptable, and which
     criterion matters, depends on what the decisions do to people.
 
     Parameters
     ----------
-    evaluations : Evaluation or sequence of Evaluation
+    evaluations : Evaluation, RegressionEvaluation or sequence of these
         Models evaluated on the same samples; the first one is the baseline.
     title : str, optional
         Heading. Default: from the attribute's name.
     criterion : str or Criterion, optional
-        The criterion that the first sentence names. Default: the first of `criteria`, else equalized odds.
+        The criterion that the first sentence names. Default: the first of `criteria`, else equalized odds, and
+        "ks_distance" for regression.
     criteria : str, Criterion or list of these, optional
-        Rows of the table of gaps. Default: all of ``mxfair.criterion.CRITERIA``.
+        Rows of the table of gaps. Default: all of ``mxfair.criterion.CRITERIA``, or those of `evaluate_predictions`.
     histories : mapping of str to DataFrame, optional
         By model, what happened while it was trained: columns epoch, loss, gap and ``share[LABEL, GROUP]`` as far as
         there are any.
@@ -61,7 +65,7 @@ class FairnessReport:
 
     def __init__(
         self,
-        evaluations: Evaluation | Sequence[Evaluation],
+        evaluations: Evaluation | RegressionEvaluation | Sequence[Any],
         *,
         title: str | None = None,
         criterion: str | Criterion | None = None,
@@ -69,13 +73,10 @@ class FairnessReport:
         histories: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
     ) -> None:
-        self.evaluations = (evaluations,) if isinstance(evaluations, Evaluation) else tuple(evaluations)
+        single = isinstance(evaluations, (Evaluation, RegressionEvaluation))
+        self.evaluations: tuple[Any, ...] = (evaluations,) if single else tuple(evaluations)  # type: ignore[arg-type]
         _checks.check_same_samples(self.evaluations)
-        given = criteria if criteria is None or isinstance(criteria, (list, tuple)) else [criteria]
-        self.criteria = tuple(criterion_named(c) for c in (given or CRITERIA.values()))
-        self.criterion = _checks.headline(criterion, self.criteria, chosen=bool(given))
-        if self.criterion.name not in [c.name for c in self.criteria]:
-            self.criteria = (self.criterion, *self.criteria)
+        self.criteria, self.criterion = _checks.criteria_of(self.task, criteria, criterion)
         self.histories = _checks.frames(histories, self.names)
         self.context = {str(key): value for key, value in (context or {}).items()}
         self.title = title or _words.title(self)
@@ -86,19 +87,25 @@ class FairnessReport:
         return [evaluation.name for evaluation in self.evaluations]
 
     @property
-    def baseline(self) -> Evaluation:
+    def task(self) -> str:
+        """What was evaluated: "classification" or "regression"."""
+        return str(self.baseline.task)
+
+    @property
+    def baseline(self) -> Any:
         """The first model's evaluation."""
         return self.evaluations[0]
 
     @property
     def attribute(self) -> str:
         """Name of the sensitive attribute."""
-        return self.baseline.table.name
+        return str(self.baseline.table.name)
 
     @cached_property
     def gap_rows(self) -> dict[str, list[_gaps.CriterionGap]]:
         """By criterion, the gap of each model with the groups that set it."""
-        return {c.name: [_gaps.criterion_gap(c, e) for e in self.evaluations] for c in self.criteria}
+        of: Any = _figure_gaps.figure_gap if self.task == "regression" else _gaps.criterion_gap
+        return {c.name: [of(c, e) for e in self.evaluations] for c in self.criteria}
 
     @property
     def sentence(self) -> str:
@@ -112,15 +119,20 @@ class FairnessReport:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Samples, accuracy and AUC of each model."""
+        """Samples, accuracy and AUC of each model; of a regression, its errors."""
         import pandas as pd
 
+        if self.task == "regression":
+            return pd.DataFrame(
+                [e.rates.iloc[0][["support", *ERRORS]] for e in self.evaluations],
+                index=pd.Index(self.names, name="model"),
+            ).astype({"support": np.int64})
         rows = [(e.rates["support"].iloc[0], e.accuracy, e.auc) for e in self.evaluations]
         return pd.DataFrame(rows, columns=["support", "accuracy", "auc"], index=pd.Index(self.names, name="model"))
 
     @property
     def rates(self) -> pd.DataFrame:
-        """Support and rates by (model, group), with a row 'overall'; NaN where a rate is undefined.
+        """Support and rates or figures by (model, group), with a row 'overall'; NaN where one is undefined.
 
         With more than two classes and no stated positive one, a rate has a column per class: selection_rate[2].
         """
@@ -130,7 +142,10 @@ class FairnessReport:
 
     @property
     def gaps(self) -> pd.DataFrame:
-        """Gap of each criterion: a column per model, the change, and the rate and groups that set each gap."""
+        """Gap of each criterion: a column per model, the change, and the rate and groups that set each gap.
+
+        For regression, also the ends of the 95 % interval of each difference, and the noise floor of each distance.
+        """
         import pandas as pd
 
         values = [[gap.value for gap in row] for row in self.gap_rows.values()]
@@ -141,6 +156,11 @@ class FairnessReport:
             largest = [row[place].largest for row in self.gap_rows.values()]
             for field in ("rate", "high", "low"):
                 frame[f"{field}[{name}]"] = [None if gap is None else getattr(gap, field) for gap in largest]
+            if self.task == "regression":
+                rows: list[Any] = [row[place] for row in self.gap_rows.values()]
+                frame[f"interval_low[{name}]"] = [gap.interval[0] for gap in rows]
+                frame[f"interval_high[{name}]"] = [gap.interval[1] for gap in rows]
+                frame[f"noise_floor[{name}]"] = [gap.floor for gap in rows]
         return frame
 
     def beside(self, other: FairnessReport) -> FairnessReport:

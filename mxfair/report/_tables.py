@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mxfair.report._evaluation import RATE_NAMES, Evaluation
+from mxfair.report._evaluation import RATE_NAMES
 from mxfair.report._format import (
     NOT_ENOUGH,
     UNDEFINED,
@@ -19,6 +19,7 @@ from mxfair.report._format import (
     signed,
     split_key,
 )
+from mxfair.report._regression import ERRORS, FIGURE_NAMES
 
 if TYPE_CHECKING:
     from mxfair.report._gaps import CriterionGap
@@ -34,6 +35,7 @@ class Cell:
     undefined: bool = False
     numeric: bool = True
     known: bool = True
+    note: str = ""  # what stands below it, such as an interval
 
 
 @dataclass(frozen=True)
@@ -64,28 +66,37 @@ def text_cell(text: object, limit: int | None = None, *, known: bool = True) -> 
     return Cell(one_line(text, limit), numeric=False, known=known)
 
 
-def rate_cell(value: float, denominator: float) -> Cell:
+def rate_cell(value: float, denominator: float, *, digits: int = 3) -> Cell:
     """Return a cell with a rate: marked if few samples stand behind it, 'n/a' if none do."""
-    return Cell(number(value), few=few(denominator) and not math.isnan(value), undefined=math.isnan(value))
+    return Cell(
+        number(value, digits=digits), few=few(denominator) and not math.isnan(value), undefined=math.isnan(value)
+    )
 
 
 def summary_table(report: FairnessReport) -> Table:
-    """Return accuracy and AUC by model."""
-    keys = ["accuracy", *(["auc"] if has_auc(report) else [])]
+    """Return accuracy and AUC by model, or the errors of a regression."""
+    keys = list(ERRORS) if report.task == "regression" else ["accuracy", *(["auc"] if has_auc(report) else [])]
     bands = []
     for evaluation in report.evaluations:
-        columns = [evaluation.columns[key] for key in keys]
-        row = (Cell(count(evaluation.n_samples)), *(rate_cell(values[0], given[0]) for values, given in columns))
+        cells = [_figure_cell(evaluation, key, 0) for key in keys]
+        row = (Cell(count(evaluation.n_samples)), *cells)
         bands.append(Band((text_cell(evaluation.name),), (row,)))
     if len(bands) == 2:
         bands.append(_change_band(report, keys))
-    return Table("Accuracy over all samples", ("Model",), ("Samples", *map(heading, keys)), tuple(bands))
+    title = "Errors over all samples" if report.task == "regression" else "Accuracy over all samples"
+    return Table(title, ("Model",), ("Samples", *map(heading, keys)), tuple(bands))
 
 
 def _change_band(report: FairnessReport, keys: list[str]) -> Band:
     before, after = report.evaluations
     changes = [after.columns[key][0][0] - before.columns[key][0][0] for key in keys]
-    return Band((text_cell("Change"),), ((Cell(""), *(Cell(signed(c), undefined=math.isnan(c)) for c in changes)),))
+    cells = [Cell(signed(c, digits=after.digits(key)), undefined=math.isnan(c)) for key, c in zip(keys, changes)]
+    return Band((text_cell("Change"),), ((Cell(""), *cells),))
+
+
+def _figure_cell(evaluation: Any, key: str, place: int) -> Cell:
+    values, given = evaluation.columns[key]
+    return rate_cell(values[place], given[place], digits=evaluation.digits(key))
 
 
 def gap_table(report: FairnessReport) -> Table:
@@ -94,10 +105,14 @@ def gap_table(report: FairnessReport) -> Table:
     changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in report.names[1:])
     bands = []
     for name, gaps in report.gap_rows.items():
-        cells = [Cell(number(g.value, NOT_ENOUGH), few=g.few, undefined=math.isnan(g.value)) for g in gaps]
+        cells = [
+            Cell(number(g.value, NOT_ENOUGH, digits=g.digits), g.few, undefined=math.isnan(g.value), note=g.note)
+            for g in gaps
+        ]
         differences = [gap.value - gaps[0].value for gap in gaps[1:]]
-        cells += [Cell(signed(d), undefined=math.isnan(d)) for d in differences]
-        bands.append(Band((text_cell(name),), ((*cells, _pair_cell(report, gaps)),)))
+        cells += [Cell(signed(d, digits=gaps[0].digits), undefined=math.isnan(d)) for d in differences]
+        shown = heading(name) if report.task == "regression" else name
+        bands.append(Band((text_cell(shown),), ((*cells, _pair_cell(report, gaps)),)))
     names = report.names if several else ["Gap"]
     columns = (*(one_line(name) for name in names), *changes, "Highest / lowest group")
     return Table("Gaps between groups", ("Criterion",), columns, tuple(bands))
@@ -120,11 +135,13 @@ def _pair_cell(report: FairnessReport, gaps: list[CriterionGap]) -> Cell:
 
 def has_auc(report: FairnessReport) -> bool:
     """Return whether some model's AUC is known."""
-    return any(not math.isnan(evaluation.auc) for evaluation in report.evaluations)
+    return report.task != "regression" and any(not math.isnan(evaluation.auc) for evaluation in report.evaluations)
 
 
 def rate_tables(report: FairnessReport, *, max_classes: int | None = None) -> list[Table]:
     """Return the rates by group: one table, or, for several classes, one of accuracy and one per class."""
+    if report.task == "regression":
+        return [_rate_table(report, "Figures by group", FIGURE_NAMES[0], list(FIGURE_NAMES[1:]))]
     tail = ["accuracy", *(["auc"] if has_auc(report) else [])]
     if report.baseline.positive is not None:
         return [_rate_table(report, "Rates by group", "base_rate", [*RATE_NAMES[1:], *tail])]
@@ -163,16 +180,16 @@ def _rate_table(report: FairnessReport, title: str, base: str | None, keys: list
         support = baseline.n_samples if place == 0 else baseline.support[place - 1]
         head = [text_cell(group, known=bool(known)), Cell(count(support), few=few(support))]
         if base is not None:
-            values, given = baseline.columns[base]
-            head.append(rate_cell(values[place], given[place]))
+            head.append(_figure_cell(baseline, base, place))
         bands.append(Band(tuple(head), tuple(_row(e, place, keys, report) for e in report.evaluations)))
     first = "Group" if report.attribute == "group" else f"Group ({one_line(report.attribute, 60)})"
     columns = [heading(split_key(key)[0]) for key in keys]
     models = ["Model"] if len(report.evaluations) > 1 else []
-    return Table(title, (first, "Samples", *(["Base rate"] if base else [])), (*models, *columns), tuple(bands))
+    return Table(
+        title, (first, "Samples", *([heading(split_key(base)[0])] if base else [])), (*models, *columns), tuple(bands)
+    )
 
 
-def _row(evaluation: Evaluation, place: int, keys: list[str], report: FairnessReport) -> tuple[Cell, ...]:
+def _row(evaluation: Any, place: int, keys: list[str], report: FairnessReport) -> tuple[Cell, ...]:
     name = [text_cell(evaluation.name)] if len(report.evaluations) > 1 else []
-    pairs = [evaluation.columns[key] for key in keys]
-    return (*name, *(rate_cell(values[place], given[place]) for values, given in pairs))
+    return (*name, *(_figure_cell(evaluation, key, place) for key in keys))

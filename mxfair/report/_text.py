@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxfair.report._format import SMALL, one_line
 from mxfair.report._tables import Band, Cell, Table, gap_table, rate_tables, summary_table
-from mxfair.report._words import DEFINITIONS, criterion_meaning
+from mxfair.report._words import criterion_meaning, definitions
 
 if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
@@ -24,7 +24,7 @@ _SHORT = {
     "False positive rate": "FPR",
     "Precision (PPV)": "PPV",
 }
-_NARROW = {**_SHORT, "Accuracy": "Acc."}
+_NARROW = {**_SHORT, "Accuracy": "Acc.", "Mean label": "Label", "Mean prediction": "Pred."}
 _LEGEND = "TPR and FPR: true and false positive rate. PPV: precision."
 
 
@@ -100,8 +100,11 @@ def _flat(bands: tuple[Band, ...], *, repeat: bool = False) -> Iterator[tuple[Ce
             yield (*(band.head if place == 0 or repeat else blank), *row)
 
 
-def _mark(cell: Cell, mark: str) -> str:
-    return cell.text + mark if cell.few else cell.text
+def _mark(cell: Cell, mark: str, before_note: str = "\n") -> str:
+    text = cell.text + mark if cell.few else cell.text
+    if not cell.note:
+        return text
+    return f"{text}\n{cell.note}" if before_note == "\n" else f"{text} ({cell.note})"
 
 
 def to_text(report: FairnessReport, *, columns: int = 110) -> str:
@@ -126,7 +129,7 @@ def to_markdown(report: FairnessReport) -> str:
     if report.context:
         rows = tuple(Band((Cell(one_line(k), numeric=False),), ((_text(v),),)) for k, v in report.context.items())
         parts += ["## Where the numbers come from", _markdown_table(Table("", ("What",), ("Value",), rows))]
-    meanings = {**DEFINITIONS, **criterion_meaning(report)}
+    meanings = {**definitions(report), **criterion_meaning(report)}
     parts += ["## What the words mean", "\n".join(f"- **{escape(k)}**: {escape(v)}" for k, v in meanings.items())]
     return "\n\n".join(parts) + "\n"
 
@@ -139,7 +142,7 @@ def _markdown_table(table: Table) -> str:
     rows = list(_flat(table.bands, repeat=True))
     names = (*table.head, *table.columns)
     lines = [[escape(name) for name in names], ["--:" if cell.numeric else ":--" for cell in rows[0]]]
-    lines += [[escape(_mark(cell, "†").replace("\n", "; ")) for cell in row] for row in rows]
+    lines += [[escape(_mark(cell, "†", "").replace("\n", "; ")) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

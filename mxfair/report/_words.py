@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
+from mxfair.report._figure_gaps import DISTANCES
 from mxfair.report._format import (
     NOT_ENOUGH,
     SMALL,
     few,
+    heading,
     joined,
     lower,
     number,
@@ -32,33 +34,81 @@ DEFINITIONS = {
     "Gap": "The largest rate of a known group minus the smallest. 0 means that the groups have the same rate.",
 }
 
+#: The same for numbers.
+FIGURE_DEFINITIONS = {
+    "Samples": DEFINITIONS["Samples"],
+    "Mean label": "The mean of the labels. It belongs to the data, not to the model.",
+    "Mean prediction": "The mean of the predictions.",
+    "Bias": "The mean of prediction minus label: above 0 the group is predicted too high.",
+    "RMSE": "Root of the mean squared difference of prediction and label, in the unit of the label.",
+    "MAE": "Mean size of the difference of prediction and label, in the unit of the label.",
+    "R2": "1 minus the squared error divided by that of predicting the group's own mean label: 0 is no better than "
+    "that, and a group with little spread can be below 0 although its errors are small.",
+    "Gap": "The largest figure of a known group minus the smallest, or the largest distance between two known groups.",
+    "Chance": "The noise floor: the distance to expect between two samples of these sizes from one distribution.",
+    "Interval": "Below a difference: its 95 % interval, from a bootstrap over the samples. It may reach 0.",
+}
+
+
+def definitions(report: FairnessReport) -> dict[str, str]:
+    """Return what the words of the tables mean."""
+    return FIGURE_DEFINITIONS if report.task == "regression" else DEFINITIONS
+
 
 def title(report: FairnessReport) -> str:
     """Return the default heading."""
     by = "group" if report.attribute == "group" else one_line(report.attribute, 80)
-    return f"What changed for whom, by {by}" if len(report.evaluations) > 1 else f"Rates by {by}"
+    return (
+        f"What changed for whom, by {by}"
+        if len(report.evaluations) > 1
+        else f"{'Errors and predictions' if report.task == 'regression' else 'Rates'} by {by}"
+    )
 
 
 def sentence(report: FairnessReport) -> str:
     """Return what happened in one plain sentence."""
-    criterion = one_line(report.criterion.name)
+    criterion = _named(report)
     groups = between(report)
     gaps = report.gap_rows[report.criterion.name]
     first, last = report.baseline, report.evaluations[-1]
     total = _kind_of_samples(report)
     if len(report.evaluations) == 1:
-        measured = number(gaps[0].value) + f" ({gaps[0].in_words()})"
+        measured = number(gaps[0].value, digits=gaps[0].digits) + f" ({gaps[0].in_words()})"
         gap = f"cannot be stated ({NOT_ENOUGH})" if math.isnan(gaps[0].value) else f"is {measured}"
-        return f"The {criterion} gap {groups} {gap}; accuracy is {percent(first.accuracy)} on {total}."
+        return f"The {criterion} {groups} {gap}; {score_name(report)} is {score_text(first)} on {total}."
     if len(report.evaluations) > 2:
         each = [
-            f"{number(gap.value, NOT_ENOUGH)} and {percent(e.accuracy)} with {one_line(e.name, 60)}"
+            f"{number(gap.value, NOT_ENOUGH, digits=gap.digits)} and {score_text(e)} with {one_line(e.name, 60)}"
             for gap, e in zip(gaps, report.evaluations)
         ]
-        return f"The {criterion} gap {groups} and the accuracy on {total}: {'; '.join(each)}."
-    moved = _moved(gaps[0].value, gaps[1].value)
-    accuracy = _went(percent(first.accuracy), percent(last.accuracy))
-    return f"With {one_line(last.name, 60)} the {criterion} gap {groups} {moved}; accuracy {accuracy} on {total}."
+        return f"The {criterion} {groups} and the {score_name(report)} on {total}: {'; '.join(each)}{_floor(gaps)}."
+    moved = _moved(gaps[0].value, gaps[1].value, gaps[0].digits) + _floor(gaps)
+    accuracy = f"{score_name(report)} {_went(score_text(first), score_text(last))}"
+    return f"With {one_line(last.name, 60)} the {criterion} {groups} {moved}; {accuracy} on {total}."
+
+
+def _named(report: FairnessReport) -> str:
+    """Return 'demographic_parity gap', or 'KS distance of the predictions'."""
+    criterion = report.criterion
+    return str(criterion.phrase) if report.task == "regression" else f"{one_line(criterion.name)} gap"
+
+
+def _floor(gaps: list[Any]) -> str:
+    """Return ' (chance alone gives 0.071)' for distances."""
+    return f" ({gaps[-1].note.replace('chance', 'chance alone gives')})" if gaps[-1].note.startswith("chance") else ""
+
+
+def score_name(report: FairnessReport) -> str:
+    """Return what a model's quality is called."""
+    return "RMSE" if report.task == "regression" else "accuracy"
+
+
+def score_text(evaluation: Any) -> str:
+    """Return a model's accuracy, or its RMSE."""
+    if evaluation.task == "regression":
+        key = "root_mean_squared_error"
+        return number(evaluation.columns[key][0][0], digits=evaluation.digits(key))
+    return percent(evaluation.accuracy)
 
 
 def between(report: FairnessReport) -> str:
@@ -73,13 +123,18 @@ def _kind_of_samples(report: FairnessReport) -> str:
     )
 
 
-def _moved(before: float, after: float) -> str:
+def _moved(before: float, after: float, digits: int = 3) -> str:
     if math.isnan(before) or math.isnan(after):
-        known = [f"{number(v)} {when}" for v, when in ((before, "before"), (after, "after")) if not math.isnan(v)]
+        known = [
+            f"{number(v, digits=digits)} {when}"
+            for v, when in ((before, "before"), (after, "after"))
+            if not math.isnan(v)
+        ]
         return f"cannot be compared ({NOT_ENOUGH}{'; ' + known[0] if known else ''})"
-    if number(before) == number(after):
-        return f"stayed at {number(before)}"
-    return f"{'fell' if after < before else 'rose'} from {number(before)} to {number(after)}"
+    first, last = number(before, digits=digits), number(after, digits=digits)
+    if first == last:
+        return f"stayed at {first}"
+    return f"{'fell' if after < before else 'rose'} from {first} to {last}"
 
 
 def _went(before: str, after: str) -> str:
@@ -88,6 +143,8 @@ def _went(before: str, after: str) -> str:
 
 def criterion_meaning(report: FairnessReport) -> dict[str, str]:
     """Return one line for each criterion: which rates it compares."""
+    if report.task == "regression":
+        return {heading(c.name): c.meaning for c in report.criteria if c.name in DISTANCES}
     meanings = {}
     for criterion in report.criteria:
         rates = joined([lower(rate.name) for rate in criterion.rates])
@@ -103,9 +160,15 @@ def not_known(report: FairnessReport) -> list[str]:
     notes = [*_unknown_groups(report), *_undefined(report), *_scarce(report)]
     if any(math.isnan(gap.value) for row in report.gap_rows.values() for gap in row):
         notes.append(f"Where a gap says '{NOT_ENOUGH}', one of its rates is defined for fewer than two known groups.")
-    if all(math.isnan(e.auc) for e in report.evaluations):
+    if report.task == "regression":
+        notes.append(
+            "Sampling uncertainty: intervals are of the test samples, for one gap at a time; they do not cover what "
+            "other training samples would have changed. Distances have a noise floor instead."
+        )
+    elif all(math.isnan(e.auc) for e in report.evaluations):
         notes.append("AUC: no scores were given, or the samples lack a class.")
-    notes.append("Sampling uncertainty: rates and gaps are shown without confidence intervals.")
+    if report.task != "regression":
+        notes.append("Sampling uncertainty: rates and gaps are shown without confidence intervals.")
     notes.append("Seeds: one run per model; how much the numbers vary between seeds is not measured.")
     notes.append("Labels and groups are taken as recorded; errors in them may differ between groups.")
     return notes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mxfair._validation import InputError, one_of
 from mxfair.report import _axes
 from mxfair.report._axes import GRID, MUTED, PAPER, color_of
+from mxfair.report._distribution_plots import plot_distances, plot_predictions, plot_residuals
 from mxfair.report._format import UNDEFINED, few, heading, number, samples
 from mxfair.report._history import line_columns, share_columns
 from mxfair.report._tables import has_auc, shown_classes
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mxfair.report._evaluation import Evaluation
     from mxfair.report._report import FairnessReport
 
-__all__ = ["plot_gaps", "plot_losses", "plot_rates", "plot_shares"]
+__all__ = [
+    "plot_distances",
+    "plot_gaps",
+    "plot_losses",
+    "plot_predictions",
+    "plot_rates",
+    "plot_residuals",
+    "plot_shares",
+]
 
 #: Rates of a binary task that depend on the model.
 BINARY_RATES = (
@@ -30,6 +38,8 @@ BINARY_RATES = (
     "positive_predictive_value",
     "accuracy",
 )
+#: Figures of a regression that depend on the model and stand in no other plot.
+FIGURES = ("mean_prediction", "root_mean_squared_error")
 #: Classes that get panels by default: those whose true positive rates differ most.
 MAX_CLASSES = 4
 _ROW = 46  # height of a group's row, in points
@@ -46,7 +56,7 @@ def plot_rates(
     report : FairnessReport
     rates : sequence of str, optional
         Columns of ``report.rates``. Default: those that depend on the model; with several classes, accuracy and the
-        true and false positive rates of the classes that differ most.
+        true and false positive rates of the classes that differ most; of a regression, mean prediction and RMSE.
     columns : int, default=2
         Panels side by side.
     legend : bool, default=True
@@ -68,6 +78,8 @@ def plot_rates(
 
 def default_rates(report: FairnessReport) -> list[str]:
     """Return the rates that `plot_rates` shows."""
+    if report.task == "regression":
+        return list(FIGURES)
     if report.baseline.positive is not None:
         return [*BINARY_RATES, *(["auc"] if has_auc(report) else [])]
     labels = shown_classes(report, MAX_CLASSES)
@@ -88,7 +100,9 @@ def _rate_panel(axes: Axes, report: FairnessReport, key: str) -> None:
     table = report.baseline.table
     columns = [evaluation.columns[key] for evaluation in report.evaluations]
     values = [values[1:] for values, _ in columns]
-    low, high = _axes.limits([float(v) for column in values for v in column])
+    shown = [float(v) for column in values for v in column]
+    digits = report.baseline.digits(key)
+    low, high = _axes.figure_limits(shown, digits) if report.task == "regression" else _axes.limits(shown)
     _axes.row_axes(axes, len(table.groups), low, high)
     _axes.title(axes, heading(key), _spread_text(report, key))
     for row, (group, known) in enumerate(zip(table.groups, table.known)):
@@ -111,22 +125,24 @@ def _spread_text(report: FairnessReport, key: str) -> str:
     """Return 'gap 0.100 → 0.052': the largest minus the smallest rate of the known groups, by model."""
     gaps = [_spread(evaluation, key) for evaluation in report.evaluations]
     shown = gaps if len(gaps) <= 3 else [gaps[0], gaps[-1]]
-    return "gap " + " → ".join(number(gap) for gap in shown)
+    return "gap " + " → ".join(number(gap, digits=report.baseline.digits(key)) for gap in shown)
 
 
-def _spread(evaluation: Evaluation, key: str) -> float:
+def _spread(evaluation: Any, key: str) -> float:
     pairs = zip(evaluation.columns[key][0][1:], evaluation.table.known)
     values = [value for value, known in pairs if known and not math.isnan(value)]
     return float(max(values) - min(values)) if len(values) > 1 else math.nan
 
 
-def _values_text(evaluations: Sequence[Evaluation], key: str, row: int) -> str:
+def _values_text(evaluations: Sequence[Any], key: str, row: int) -> str:
     """Return '0.575 → 0.612', with a dagger on rates of few samples; undefined ones come with the support."""
     cells = [(e.columns[key][0][row + 1], e.columns[key][1][row + 1]) for e in evaluations]
     if all(math.isnan(value) for value, _ in cells):
         return f"{UNDEFINED} ({samples(evaluations[0].support[row])})"
     shown = cells if len(cells) <= 3 else [cells[0], cells[-1]]
-    return " → ".join(number(value) + ("†" if few(given) else "") for value, given in shown)
+    digits = evaluations[0].digits(key)
+    text = " → ".join(number(value, digits=digits) + ("†" if few(given) else "") for value, given in shown)
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def plot_shares(history: Any, *, groups: Sequence[str] | None = None, columns: int = 2) -> Figure:

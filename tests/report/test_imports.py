@@ -28,5 +28,11 @@ def test_all_names_what_is_public():
     """__all__ and the documented names agree."""
     import mxfair.report
 
-    assert sorted(mxfair.report.__all__) == ["Evaluation", "FairnessReport", "evaluate", "evaluate_predictions"]
+    assert sorted(mxfair.report.__all__) == [
+        "Evaluation",
+        "FairnessReport",
+        "RegressionEvaluation",
+        "evaluate",
+        "evaluate_predictions",
+    ]
     assert all(getattr(mxfair.report, name).__doc__ for name in mxfair.report.__all__)
