@@ -151,3 +151,31 @@ def without_missing(values: Any, name: str) -> np.ndarray:
 def _listed(names: list[str], shown: int = 10) -> str:
     more = f", and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(f"'{name}'" for name in names[:shown]) + more
+
+
+def checked_matrix(scores: Any, name: str = "scores", *, probability: bool = False) -> np.ndarray:
+    """Return scores of several classes as a matrix of float64, finite; with `probability`, rows that sum to 1."""
+    array = to_numpy(scores)
+    try:
+        values = np.array(array, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"'{name}' must be numbers; got something else ({error}). Convert them first.") from error
+    if values.ndim != 2 or values.shape[1] < 2 or not len(values):
+        raise InputError(f"'{name}' must have a row per sample and a column per class; got shape {values.shape}.")
+    if not np.isfinite(values).all():
+        raise InputError(f"'{name}' must be finite; got NaN or infinity. Look at the model.")
+    if probability:
+        check_probabilities(values, name)
+        off = np.abs(values.sum(axis=1) - 1)
+        if off.max() > 1e-3:
+            raise InputError(f"'{name}' must sum to 1 in each row; got a sum off by {off.max():.2g}.")
+    return values
+
+
+def check_probabilities(values: np.ndarray, name: str = "scores") -> None:
+    """Refuse values that are no probabilities."""
+    if values.min() < 0 or values.max() > 1:
+        bad = values.min() if values.min() < 0 else values.max()
+        raise InputError(
+            f"'{name}' must be probabilities, from 0 to 1; got {bad:g}. For log-odds say scores='log_odds'."
+        )
