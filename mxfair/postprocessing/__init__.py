@@ -4,11 +4,15 @@ from mxfair.postprocessing._base import PostProcessor
 from mxfair.postprocessing.barycenter import WassersteinBarycenter
 from mxfair.postprocessing.calibration import GroupCalibration
 from mxfair.postprocessing.folding import folded
+from mxfair.postprocessing.mixing import EqualizedOddsMixing
 from mxfair.postprocessing.reject_option import RejectOption
 from mxfair.postprocessing.thresholds import GroupThresholds
+from mxfair.postprocessing.withholding import CalibratedCostMixing
 from mxfair.postprocessing.wrapper import PostProcessed
 
 __all__ = [
+    "CalibratedCostMixing",
+    "EqualizedOddsMixing",
     "GroupCalibration",
     "GroupThresholds",
     "PostProcessed",

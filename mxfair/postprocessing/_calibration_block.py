@@ -71,6 +71,17 @@ class SigmoidBlock(GroupRowsBlock):
         return F.sigmoid(taken["b"] * upper - taken["a"] * lower + taken["c"])
 
 
+class FlipBlock(GroupRowsBlock):
+    """The chance of a positive decision, by the decision: positive above the boundary."""
+
+    def __init__(self, chances: np.ndarray, boundary: float) -> None:
+        super().__init__({"low": chances[:, :1], "high": chances[:, 1:]}, 1)
+        self._boundary = boundary
+
+    def _compute(self, F: Any, x: Any, **taken: Any) -> Any:
+        return taken["low"] + (x > self._boundary) * (taken["high"] - taken["low"])
+
+
 class TemperatureBlock(GroupRowsBlock):
     """softmax(b z)."""
 

@@ -16,17 +16,78 @@ from mxfair.postprocessing._choice import Choice
 FEW = 20
 
 
-class _GroupDecisions(PostProcessor):
-    """Thresholds by group, each applied with its share."""
+class _TwoClasses(PostProcessor):
+    """Fitted on rows of two classes."""
 
     classes_: np.ndarray
+    positive_place_: int
+    positive: Any
+
+    def _pair(self, positive: np.ndarray) -> np.ndarray:
+        """Return the probabilities of both classes, in the order of `classes_`."""
+        return np.stack([1 - positive, positive] if self.positive_place_ else [positive, 1 - positive], axis=1)
+
+    def _labels(self, positive: np.ndarray) -> np.ndarray:
+        """Return decisions in the values of the labels."""
+        return np.asarray(self.classes_[np.where(positive, self.positive_place_, 1 - self.positive_place_)])
+
+    def _rows(
+        self, scores: Any, labels: Any, groups: Any, sample_weight: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return scores, whether labels are positive, group codes and weights of the rows that count."""
+        values, given = checked_scores(scores), labels_vector(labels)
+        weight = checked_rows(values, groups, given, sample_weight)
+        classes = np.array([0, 1]) if _are_bits(given) else _classes(given, given)
+        self._learn_classes(classes)
+        positive = given == classes[self.positive_place_]
+        _, codes = self._learn_groups(groups)
+        kept = (codes >= 0) if weight is None else (codes >= 0) & (weight > 0)
+        if not kept.all():
+            values, positive, codes = values[kept], positive[kept], codes[kept]
+            weight = None if weight is None else weight[kept]
+            occurring = np.bincount(codes, minlength=len(self.group_names_)) > 0
+            if not occurring.all():
+                lost = self.group_names_[~occurring][0]
+                raise InputError(f"Every known group must have samples with weight; group '{lost}' has none.")
+        self._warn_of_few(codes, positive)
+        return values, positive, codes, weight
+
+    def _learn_classes(self, classes: np.ndarray) -> None:
+        if len(classes) != 2:
+            raise InputError(
+                f"'labels' must have two classes; got {len(classes)} ({classes[:10].tolist()}). Thresholds decide "
+                "between two; for one label, pass rows of both."
+            )
+        values = classes.tolist()
+        if self.positive is not None and self.positive not in values:
+            raise InputError(f"'positive' must be one of the labels {values}; got {self.positive!r}.")
+        self.classes_ = classes
+        self.positive_place_ = 1 if self.positive is None else values.index(self.positive)
+
+    def _warn_of_few(self, codes: np.ndarray, positive: np.ndarray) -> None:
+        sizes = np.bincount(2 * codes + positive, minlength=2 * len(self.group_names_)).reshape(-1, 2)
+        few = [
+            f"'{name}' ({pair[1]} positive, {pair[0]} negative)"
+            for name, pair in zip(self.group_names_, sizes.tolist())
+            if min(pair) < FEW
+        ]
+        if few:
+            more = f" and {plural(len(few) - 5, 'more group')}" if len(few) > 5 else ""
+            warnings.warn(
+                f"Fewer than {FEW} samples of a label in {', '.join(few[:5])}{more}: what holds on these rows may not "
+                "hold on others. Merge small groups, or fit on more rows.",
+                stacklevel=4,
+            )
+
+
+class _GroupDecisions(_TwoClasses):
+    """Thresholds by group, each applied with its share."""
+
     thresholds_: np.ndarray
     shares_: np.ndarray
     counts_: np.ndarray
-    positive_place_: int
     objective_: float
     gap_: float
-    positive: Any
 
     def predict(self, scores: Any, groups: Any, *, random_state: Any = None) -> np.ndarray:
         """Return decisions in the values of the labels.
@@ -53,7 +114,7 @@ class _GroupDecisions(PostProcessor):
             positive = values > self.thresholds_[codes, 0]
         else:
             positive = generator(random_state).random(len(values)) < self._chances(values, codes)
-        return self.classes_[np.where(positive, self.positive_place_, 1 - self.positive_place_)]
+        return self._labels(positive)
 
     def predict_proba(self, scores: Any, groups: Any) -> np.ndarray:
         """Return the probability of each decision: 0 or 1 where nothing is randomized.
@@ -68,9 +129,7 @@ class _GroupDecisions(PostProcessor):
         ndarray of shape (n_samples, 2)
             In the order of `classes_`.
         """
-        positive = self._chances(*self._given(scores, groups))
-        pair = [1 - positive, positive] if self.positive_place_ else [positive, 1 - positive]
-        return np.stack(pair, axis=1)
+        return self._pair(self._chances(*self._given(scores, groups)))
 
     def transform(self, scores: Any, groups: Any) -> np.ndarray:
         """Return what decides: the score less its group's threshold, or the chance of a positive decision.
@@ -137,54 +196,6 @@ class _GroupDecisions(PostProcessor):
         for column in self.thresholds_.T:  # thresholds rise: what passes one passes those before it
             passed += values > column[codes]
         return np.asarray(ladder[codes, passed])
-
-    def _rows(
-        self, scores: Any, labels: Any, groups: Any, sample_weight: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return scores, whether labels are positive, group codes and weights of the rows that count."""
-        values, given = checked_scores(scores), labels_vector(labels)
-        weight = checked_rows(values, groups, given, sample_weight)
-        classes = np.array([0, 1]) if _are_bits(given) else _classes(given, given)
-        self._learn_classes(classes)
-        positive = given == classes[self.positive_place_]
-        _, codes = self._learn_groups(groups)
-        kept = (codes >= 0) if weight is None else (codes >= 0) & (weight > 0)
-        if not kept.all():
-            values, positive, codes = values[kept], positive[kept], codes[kept]
-            weight = None if weight is None else weight[kept]
-            occurring = np.bincount(codes, minlength=len(self.group_names_)) > 0
-            if not occurring.all():
-                lost = self.group_names_[~occurring][0]
-                raise InputError(f"Every known group must have samples with weight; group '{lost}' has none.")
-        self._warn_of_few(codes, positive)
-        return values, positive, codes, weight
-
-    def _learn_classes(self, classes: np.ndarray) -> None:
-        if len(classes) != 2:
-            raise InputError(
-                f"'labels' must have two classes; got {len(classes)} ({classes[:10].tolist()}). Thresholds decide "
-                "between two; for one label, pass rows of both."
-            )
-        values = classes.tolist()
-        if self.positive is not None and self.positive not in values:
-            raise InputError(f"'positive' must be one of the labels {values}; got {self.positive!r}.")
-        self.classes_ = classes
-        self.positive_place_ = 1 if self.positive is None else values.index(self.positive)
-
-    def _warn_of_few(self, codes: np.ndarray, positive: np.ndarray) -> None:
-        sizes = np.bincount(2 * codes + positive, minlength=2 * len(self.group_names_)).reshape(-1, 2)
-        few = [
-            f"'{name}' ({pair[1]} positive, {pair[0]} negative)"
-            for name, pair in zip(self.group_names_, sizes.tolist())
-            if min(pair) < FEW
-        ]
-        if few:
-            more = f" and {plural(len(few) - 5, 'more group')}" if len(few) > 5 else ""
-            warnings.warn(
-                f"Fewer than {FEW} samples of a label in {', '.join(few[:5])}{more}: what holds on these rows may not "
-                "hold on others. Merge small groups, or fit on more rows.",
-                stacklevel=4,
-            )
 
     def _take(self, choice: Choice) -> None:
         self.thresholds_, self.shares_ = choice.thresholds, choice.shares

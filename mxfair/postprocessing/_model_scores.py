@@ -40,7 +40,16 @@ def method_of(model: Any, asked: str, post: Any, kind: str) -> str:
         if asked not in ("auto", "predict"):
             raise InputError(f"'predict_method' must be 'auto' or 'predict' for a regressor; got {asked!r}.")
         return "predict"
+    if asked == "predict" and post._method != "predict":
+        raise InputError(
+            f"'predict_method' must give scores for {type(post).__name__}; got 'predict': decisions. Use "
+            "EqualizedOddsMixing for these."
+        )
     wanted = post._method if asked == "auto" else asked
+    if wanted != "predict" and post._method == "predict":
+        raise InputError(f"'predict_method' must be 'predict' for {type(post).__name__}; got {asked!r}.")
+    if is_net(model) and wanted == "predict":
+        return "decide"
     if wanted == "any":
         wanted = "predict_proba" if is_net(model) or hasattr(model, "predict_proba") else "decision_function"
     if not is_net(model) and not hasattr(model, wanted):
@@ -82,6 +91,8 @@ def _net_scores(net: Any, method: str, X: Any) -> np.ndarray:
     if method == "predict_proba":
         values = scores(output)
         return np.column_stack([1 - values, values]) if values.ndim == 1 else values
+    if method == "decide":
+        return (output[:, 0] > 0).astype(int) if output.shape[1] == 1 else output.argmax(axis=1)
     if output.shape[1] == 1:
         return np.asarray(output[:, 0])
     return output[:, 1] - output[:, 0] if output.shape[1] == 2 and method == "decision_function" else output
@@ -89,7 +100,7 @@ def _net_scores(net: Any, method: str, X: Any) -> np.ndarray:
 
 def read(raw: np.ndarray, classes: np.ndarray | None, post: Any, method: str) -> np.ndarray:
     """Return the scores that the post-processor takes: of the positive class, or all columns."""
-    if classes is None or method == "predict":
+    if classes is None or method in ("predict", "decide"):
         return raw if raw.ndim == 1 else _column(raw)
     if post._takes_matrix(len(classes)):
         return raw if raw.ndim == 2 else np.column_stack([-raw / 2, raw / 2])

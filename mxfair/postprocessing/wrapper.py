@@ -206,8 +206,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
         values, groups = self._both(X, groups)
         post = self.postprocessor_
         if hasattr(post, "predict"):
-            extra = {"random_state": rng_of(self.random_state)} if m.takes(post.predict, "random_state") else {}
-            return np.asarray(post.predict(values, groups, **extra))
+            return np.asarray(post.predict(values, groups, **self._seed(post.predict)))
         result = post.transform(values, groups)
         if not hasattr(self, "classes_"):
             return np.asarray(result)
@@ -232,7 +231,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
         values, groups = self._both(X, groups)
         post = self.postprocessor_
         if hasattr(post, "predict_proba"):
-            return np.asarray(post.predict_proba(values, groups))
+            return np.asarray(post.predict_proba(values, groups, **self._seed(post.predict_proba)))
         positive = np.clip(post.transform(values, groups), 0, 1)
         pair = [1 - positive, positive] if m.positive_place(self.classes_, post) else [positive, 1 - positive]
         return np.stack(pair, axis=1)
@@ -282,7 +281,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
         net, n_outputs, probability = parts_of(self.estimator_, getattr(self, "_n_outputs", None))
         scores = {"predict_proba": "probability", "decision_function": "log_odds"}.get(self._method(), "output")
         if scores == "output" and hasattr(self, "classes_"):
-            raise InputError("'predict_method' must be one of scores for a block; got 'predict': decisions.")
+            scores = "log_odds"  # whose sign is the decision
         link: dict[str, Any] = {"scores": scores, "n_outputs": n_outputs, "probability": probability}
         return folded(net, self.postprocessor_, group_net=group_net, group_rule=group_rule, **link, **options)
 
@@ -326,6 +325,9 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
         method = self._method()
         raw = m.raw_scores(self.estimator_, method, features, groups)
         return m.read(raw, getattr(self, "classes_", None), self.postprocessor_, method)
+
+    def _seed(self, method: Any) -> dict[str, Any]:
+        return {"random_state": rng_of(self.random_state)} if m.takes(method, "random_state") else {}
 
     def _learn_classes(self, features: Any, y: np.ndarray, kind: str) -> None:
         if m.is_net(self.estimator):
