@@ -24,6 +24,8 @@ __all__ = [
     "forward",
     "has_hooks",
     "loader_of",
+    "outputs",
+    "read_outputs",
     "rows_per_chunk",
     "score",
     "scores",
@@ -308,7 +310,15 @@ def score(
     probability: bool | None = None,
     chunk: int | None = None,
 ) -> Scored:
-    """Run a net over a dataset of (data, label, group); labels and groups may also be given beside it."""
+    """Run a net over a dataset of (data, label, group) and read its outputs as decisions and scores."""
+    raw, labels, groups = outputs(net, dataset, labels=labels, groups=groups, chunk=chunk)
+    return read_outputs(raw, labels, groups, classes=classes, probability=probability)
+
+
+def outputs(
+    net: Any, dataset: Any, *, labels: Any = None, groups: Any = None, chunk: int | None = None
+) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Return a net's outputs, labels and groups of a dataset; labels and groups may also be given beside it."""
     if not hasattr(dataset, "__getitem__"):
         raise InputError(
             f"'dataset' must be a gluon.data.Dataset or an array; got {type(dataset).__name__}. "
@@ -333,6 +343,13 @@ def score(
     labels = labels_vector(labels)
     raw = np.concatenate([to_numpy(out) for out in forward(net, data, chunk=chunk)])
     same_length(dataset=raw, labels=labels)
+    return raw, labels, groups
+
+
+def read_outputs(
+    raw: np.ndarray, labels: np.ndarray, groups: Any, *, classes: Any = None, probability: bool | None = None
+) -> Scored:
+    """Return the decisions and scores that a net's outputs stand for."""
     if classes is None:
         found = np.unique(labels)
         classes = np.array([0, 1]) if set(found.tolist()) <= {0, 1} else found

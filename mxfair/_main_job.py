@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-import mxfair
-from mxfair import _model_dir, net, report, training
+from mxfair import _model_dir, net, training
 from mxfair._compat import import_mxnet
 from mxfair._inference import forward, scores
-from mxfair._task import Task, load_task, read_table
-from mxfair._validation import one_of, to_numpy
+from mxfair._job_report import TITLES, make_report, prediction_table
+from mxfair._table_file import group_columns, read_table
+from mxfair._task import Part, Task, load_task
+from mxfair._validation import InputError, generator, one_of, plural, to_numpy
 from mxfair.criterion import criterion_named
 from mxfair.data import DataLoader, FairDataLoader
 from mxfair.data.controller import controller_named
+from mxfair.groups import Groups
+from mxfair.postprocessing.barycenter import WassersteinBarycenter
 from mxfair.preprocessing import TabularEncoder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 mx: Any = import_mxnet()
 
 __all__ = ["Options", "predict", "run"]
 
-PLAIN, FAIR = "plain", "fairbatch"
-TITLES = {PLAIN: "plain", FAIR: "FairBatch"}
+PLAIN, FAIR, BARYCENTER = "plain", "fairbatch", "barycenter"
+#: What batches can be selected for where the target is a number.
+REGRESSION_CRITERIA = ("bounded_group_loss", "demographic_parity")
+#: Bins of the target for parity of predictions.
+LABEL_BINS = 4
+#: Share of the training rows that a post-processor is fitted on, and the nets are not.
+HELD_OUT = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Options:
     positive: str | None
     groups: tuple[str, ...]
     exclude: tuple[str, ...]
-    criterion: str
+    criterion: str | None
     controller: str
     net_name: str
     epochs: int
@@ -50,6 +54,11 @@ class Options:
     seed: int
     out: Path
     overwrite: bool
+    task: str | None = None
+    signal: str = "full"
+    update_every: int | None = None
+    postprocess: str | None = None
+    eps: float | None = None
 
 
 def run(options: Options) -> None:
@@ -57,10 +66,7 @@ def run(options: Options) -> None:
     from rich.console import Console
 
     console = Console()
-    criterion_named(options.criterion)
-    controller_named(options.controller)
-    one_of(options.net_name, net.NETS, "--net")
-    _model_dir.check_target(options.out, options.overwrite)
+    _check(options)
     task = load_task(
         options.data,
         label=options.label,
@@ -69,7 +75,10 @@ def run(options: Options) -> None:
         exclude=options.exclude,
         test_size=options.test_size,
         seed=options.seed,
+        kind=options.task,
     )
+    options = _settled(options, task)
+    task, held_out = _held_out(options, task)
     encoder = TabularEncoder().fit(task.train.frame)
     X, X_test = encoder.transform(task.train.frame), encoder.transform(task.test.frame)
     setup = _set_up(options, task, X)
@@ -79,31 +88,74 @@ def run(options: Options) -> None:
         highlight=False,
     )
     histories = _train(options, setup)
-    test_scores = {name: _scores(model, X_test) for name, model in setup.models.items()}
-    findings = setup.loaders[FAIR].batch_sampler.findings
-    result = _report(options, task, test_scores, histories, [str(finding) for finding in findings])
+    scale = task.scale if task.regression else None
+    values = {name: _outputs(model, X_test, scale) for name, model in setup.models.items()}
+    step = None
+    if held_out is not None:
+        step = WassersteinBarycenter(eps=options.eps or 0.0)
+        step.fit(_outputs(setup.models[PLAIN], encoder.transform(held_out.frame), scale), None, held_out.groups)
+        values[BARYCENTER] = step.transform(values[PLAIN], task.test.groups)
+    result = make_report(options, task, values, histories, _notes(options, setup, held_out))
     with _model_dir.written_whole(options.out) as folder:
-        _model_dir.save_model(
-            folder,
-            setup.models,
-            encoder,
-            {
-                "net": options.net_name,
-                "n_outputs": task.n_outputs,
-                "label": task.label,
-                "classes": task.classes,
-                "groups": task.train.groups.name,
-                "criterion": options.criterion,
-            },
-        )
+        _model_dir.save_model(folder, setup.models, encoder, _description(options, task), step)
         result.save(folder / "report.html")
         result.save(folder / "metrics.json")
-        _prediction_table(task, test_scores).to_csv(folder / "predictions.csv", index=False)
+        prediction_table(task, values).to_csv(folder / "predictions.csv", index=False)
     console.print(result)
     console.print(
         f"Wrote {options.out / 'report.html'} (open it in a browser), metrics.json, predictions.csv and the nets.",
         highlight=False,
     )
+
+
+def _check(options: Options) -> None:
+    """Refuse what is wrong whatever the data are."""
+    if options.criterion is not None:
+        criterion_named(options.criterion, losses=True)
+    controller_named(options.controller)
+    one_of(options.net_name, net.NETS, "--net")
+    one_of(options.signal, ("full", "probe"), "--signal")
+    if options.task is not None:
+        one_of(options.task, ("classification", "regression"), "--task")
+    if options.postprocess is not None:
+        one_of(options.postprocess, (BARYCENTER,), "--postprocess")
+    elif options.eps is not None:
+        raise InputError("--eps is for --postprocess barycenter. Add that or leave it out.")
+    _model_dir.check_target(options.out, options.overwrite)
+
+
+def _settled(options: Options, task: Task) -> Options:
+    """Return the options with the criterion that fits the task."""
+    if task.regression:
+        criterion = options.criterion or REGRESSION_CRITERIA[0]
+        return replace(options, criterion=one_of(criterion, REGRESSION_CRITERIA, "--criterion"))
+    if options.postprocess is not None:
+        raise InputError(f"--postprocess is for regression; '{task.label}' holds classes. Leave it out.")
+    return replace(options, criterion=criterion_named(options.criterion or "equalized_odds").name)
+
+
+def _held_out(options: Options, task: Task) -> tuple[Task, Part | None]:
+    """Return the task without the training rows that a post-processor is fitted on, and these rows."""
+    if options.postprocess is None:
+        return task, None
+    for part in (task.train, task.test):
+        unknown = int((~np.asarray(part.groups.known)[part.groups.codes]).sum())
+        if unknown:
+            raise InputError(
+                f"--postprocess needs the group of every row; {plural(unknown, 'row')} lack it. Remove these rows or "
+                "leave out --postprocess."
+            )
+    order = generator(options.seed).permutation(len(task.train.labels))
+    size = max(1, round(HELD_OUT * len(order)))
+    held, kept = task.train.take(np.sort(order[:size])), task.train.take(np.sort(order[size:]))
+    absent = np.setdiff1d(task.test.groups.codes, held.groups.codes)
+    if len(absent):
+        names = ", ".join(task.test.groups.names[code] for code in absent[:5])
+        raise InputError(
+            f"--postprocess needs rows of every group among those held out from training; there is none of {names}. "
+            "Use more data or fewer groups."
+        )
+    return replace(task, train=kept), held
 
 
 @dataclass(frozen=True)
@@ -117,8 +169,13 @@ class _Setup:
 
 def _set_up(options: Options, task: Task, X: np.ndarray) -> _Setup:
     """Make nets and loaders; labels, groups and the batch size are checked here, before anything is trained."""
-    part = task.train
-    loss_type = mx.gluon.loss.SigmoidBinaryCrossEntropyLoss if task.n_outputs == 1 else mx.gluon.loss.SoftmaxCELoss
+    part, losses = task.train, mx.gluon.loss
+    labels = part.labels
+    if task.regression:
+        loss_type, (mean, sd) = losses.L2Loss, task.scale
+        labels = (labels - mean) / sd
+    else:
+        loss_type = losses.SigmoidBinaryCrossEntropyLoss if task.n_outputs == 1 else losses.SoftmaxCELoss
     loss = loss_type()
     mx.random.seed(options.seed)
     models = {name: net.make(options.net_name, X.shape[1], task.n_outputs) for name in (PLAIN, FAIR)}
@@ -126,7 +183,8 @@ def _set_up(options: Options, task: Task, X: np.ndarray) -> _Setup:
     models[FAIR].initialize()
     for to, start in zip(models[FAIR].collect_params().values(), models[PLAIN].collect_params().values()):
         to.set_data(start.data())
-    dataset = mx.gluon.data.ArrayDataset(X, part.labels.astype(np.float32), part.groups.codes.astype(np.float32))
+    dataset = mx.gluon.data.ArrayDataset(X, labels.astype(np.float32), part.groups.codes.astype(np.float32))
+    parity = task.regression and options.criterion == "demographic_parity"
     loaders = {
         PLAIN: DataLoader(dataset, options.batch_size, shuffle=True, seed=options.seed),
         FAIR: FairDataLoader(
@@ -134,9 +192,12 @@ def _set_up(options: Options, task: Task, X: np.ndarray) -> _Setup:
             options.batch_size,
             net=models[FAIR],
             loss=loss,
-            criterion=options.criterion,
+            criterion=options.criterion or "equalized_odds",
             groups=part.groups,
             controller=options.controller,
+            signal=options.signal,
+            update_every=options.update_every,
+            label_bins=LABEL_BINS if parity else None,
             seed=options.seed,
         ),
     }
@@ -153,76 +214,48 @@ def _train(options: Options, setup: _Setup) -> dict[str, training.History]:
     return histories
 
 
-def _scores(model: Any, X: np.ndarray) -> np.ndarray:
-    return scores(np.concatenate([to_numpy(out) for out in forward(model, X)]))
+def _outputs(model: Any, X: np.ndarray, scale: Any) -> np.ndarray:
+    """Return scores or, with a scale, predictions in the label's unit."""
+    raw = np.concatenate([to_numpy(out) for out in forward(model, X)])
+    if scale is None:
+        return scores(raw)
+    mean, sd = scale
+    return raw.reshape(-1).astype(np.float64) * sd + mean
 
 
-def _report(
-    options: Options,
-    task: Task,
-    test_scores: dict[str, np.ndarray],
-    histories: dict[str, training.History],
-    findings: list[str],
-) -> report.FairnessReport:
-    from sklearn import __version__ as sklearn_version
-
-    part, classes = task.test, list(range(len(task.classes)))
-    evaluations: list[report.Evaluation] = []
-    for name, values in test_scores.items():
-        single = report.evaluate_predictions(
-            part.labels, _model_dir.places(values), part.groups, scores=values, name=TITLES[name], classes=classes
-        )
-        evaluations += single.evaluations
-    return report.FairnessReport(
-        evaluations,
-        title=f"{task.name}: {task.label} by {part.groups.name}",
-        criterion=options.criterion,
-        histories={TITLES[name]: history.to_frame() for name, history in histories.items()},
-        context={
-            "data": task.name,
-            "label": f"{task.label}; "
-            + (f"positive: {task.positive}" if task.positive else f"classes: {', '.join(map(str, task.classes))}"),
-            "split": "test",
-            "how it was split": task.split,
-            "training rows": len(task.train.labels),
-            "test rows": len(part.labels),
-            "excluded columns": ", ".join(options.exclude) or "none",
-            "net": options.net_name,
-            "optimizer": f"Adam, learning rate {options.learning_rate:g}",
-            "epochs": options.epochs,
-            "batch size": options.batch_size,
-            "FairBatch": f"criterion {options.criterion}, controller {options.controller}",
-            "what the sampler noticed": " ".join(findings)
-            or "nothing: no saturation, oscillation, starvation or repetition",
-            "seed": options.seed,
-            "versions": f"mxfair {mxfair.__version__}, mxnet {mx.__version__}, numpy {np.__version__}, "
-            f"scikit-learn {sklearn_version}, Python {platform.python_version()}",
-        },
-    )
+def _notes(options: Options, setup: _Setup, held_out: Part | None) -> dict[str, str]:
+    """Return what the report says about this run beside its options."""
+    findings = " ".join(str(finding) for finding in setup.loaders[FAIR].batch_sampler.findings)
+    notes = {"what the sampler noticed": findings or "nothing: no saturation, oscillation, starvation or repetition"}
+    if held_out is not None:
+        rows = plural(len(held_out.labels), "row")
+        notes["barycenter"] = f"eps {options.eps or 0:g}, of the plain net's predictions, fitted on {rows} held out"
+    return notes
 
 
-def _prediction_table(task: Task, test_scores: dict[str, np.ndarray]) -> pd.DataFrame:
-    import pandas as pd
-
-    part = task.test
-    start = pd.DataFrame(
-        {
-            "row": part.rows,
-            "label": np.array(task.classes, dtype=object)[part.labels],
-            "group": np.array(part.groups.names, dtype=object)[part.groups.codes],
-        }
-    )
-    return pd.concat(
-        [start, *(_model_dir.predictions(values, task.classes, f"{name}_") for name, values in test_scores.items())],
-        axis=1,
-    )
+def _description(options: Options, task: Task) -> dict[str, Any]:
+    return {
+        "net": options.net_name,
+        "task": "regression" if task.regression else "classification",
+        "n_outputs": task.n_outputs,
+        "label": task.label,
+        "classes": task.classes,
+        "scale": list(task.scale) if task.regression else None,
+        "groups": task.train.groups.name,
+        "group_columns": list(task.group_names),
+        "criterion": options.criterion,
+    }
 
 
 def predict(folder: Path, file: str, model: str | None) -> str:
-    """Return the scores and decisions for the rows of a file as CSV text."""
-    fitted, encoder, state = _model_dir.load_model(folder, model)
+    """Return the scores and decisions, or the predicted values, for the rows of a file as CSV text."""
+    fitted, encoder, state, step = _model_dir.load_model(folder, model)
     text = [column["name"] for column in encoder.columns_ if column["kind"] == "category"]
     frame = read_table(file, text=text)
-    table = _model_dir.predictions(_scores(fitted, encoder.transform(frame)), state["classes"])
+    values = _outputs(fitted, encoder.transform(frame), state.get("scale"))
+    if step is not None:
+        columns = group_columns({name: frame[name] for name in frame.columns}, state["group_columns"])
+        values = step.transform(values, Groups(columns))
+    table = _model_dir.predictions(values, state["classes"])
     table.insert(0, "row", np.arange(len(table)))
     return table.to_csv(index=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair._validation import InputError, one_of
-from mxfair.preprocessing import TabularEncoder
+from mxfair.preprocessing import TabularEncoder, load_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +23,10 @@ __all__ = ["check_target", "load_model", "places", "predictions", "save_model", 
 
 _SCHEMA = "mxfair.model/1"
 _FILE = "model.json"
+#: The post-processor of the first net's predictions.
+_STEP = "barycenter"
 #: What `mxfair train` writes; nothing else is ever replaced.
-WRITTEN = (_FILE, "report.html", "metrics.json", "predictions.csv", "plain.params", "fairbatch.params")
+WRITTEN = (_FILE, "report.html", "metrics.json", "predictions.csv", "plain.params", "fairbatch.params", f"{_STEP}.npz")
 
 
 def check_target(out: Path, overwrite: bool) -> None:
@@ -80,17 +82,24 @@ def written_whole(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def save_model(folder: Path, nets: dict[str, Any], encoder: TabularEncoder, description: dict[str, Any]) -> None:
-    """Write nets (one .params file each) and how to feed them."""
+def save_model(
+    folder: Path, nets: dict[str, Any], encoder: TabularEncoder, description: dict[str, Any], step: Any = None
+) -> None:
+    """Write nets (one .params file each), how to feed them, and what comes after the first of them."""
     for name, net in nets.items():
         net.save_parameters(str(folder / f"{name}.params"))
-    state = {"schema": _SCHEMA, **description, "models": list(nets), "encoder": encoder.to_dict()}
+    after = []
+    if step is not None:
+        step.save(folder / f"{_STEP}.npz")
+        after = [_STEP]
+    state = {"schema": _SCHEMA, **description, "models": [*nets, *after], "encoder": encoder.to_dict()}
     (folder / _FILE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dict[str, Any]]:
-    """Return a net, its encoder and its description; `name` None means the last one, the fair net."""
+def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dict[str, Any], Any]:
+    """Return a net, its encoder, its description, and its post-processor or None; `name` None means the last model."""
     from mxfair import net as nets
+    from mxfair import postprocessing  # noqa: F401  # its steps can be read once it is imported
 
     if not (folder / _FILE).is_file():
         raise InputError(f"'{folder}' must be a folder that mxfair train wrote; it has no {_FILE}. Check the path.")
@@ -105,12 +114,15 @@ def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dic
         if isinstance(error, InputError):
             raise
         raise InputError(f"'{folder / _FILE}' is damaged ({type(error).__name__}). Train the model again.") from error
+    step = None
+    if name == _STEP:
+        name, step = state["models"][0], load_step(folder / f"{_STEP}.npz")
     params = folder / f"{name}.params"
     try:
         net.load_parameters(str(params))
     except Exception as error:  # mxnet raises MXNetError, AssertionError or OSError, depending on the damage
         raise InputError(f"'{params}' is missing or damaged. Train the model again.") from error
-    return net, encoder, state
+    return net, encoder, state, step
 
 
 def places(scores: np.ndarray) -> np.ndarray:
@@ -119,9 +131,14 @@ def places(scores: np.ndarray) -> np.ndarray:
 
 
 def predictions(scores: np.ndarray, classes: list[Any], prefix: str = "") -> pd.DataFrame:
-    """Return scores and decisions as columns; two classes have one score, that of the positive class."""
+    """Return scores and decisions as columns; two classes have one score, that of the positive class.
+
+    Without classes the scores are predictions of a regression.
+    """
     import pandas as pd
 
+    if not classes:
+        return pd.DataFrame({f"{prefix}prediction": scores})
     if scores.ndim == 1:
         columns = {f"{prefix}score": scores}
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair import datasets
-from mxfair._validation import InputError, one_of, plural
+from mxfair._table_file import column, column_names, group_columns, read_table
+from mxfair._validation import InputError, plural
 from mxfair.datasets._bunch import random_split
 from mxfair.groups import Groups
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Part", "Task", "load_task", "read_table"]
+__all__ = ["Part", "Task", "is_value", "load_task"]
 
-_CSV_CURE = "Check that it is complete, UTF-8 encoded, separated by commas and has a header line."
 #: A numeric label column with more distinct values than this is taken for a regression target.
 MAX_CLASSES = 100
 
@@ -30,27 +29,43 @@ class Part:
     """The training or the test rows."""
 
     frame: pd.DataFrame
-    labels: np.ndarray  # places among the task's classes
+    labels: np.ndarray  # places among the task's classes, or values
     groups: Groups
     rows: np.ndarray  # row numbers in the source, from 0
+
+    def take(self, places: np.ndarray) -> Part:
+        """Return some of the rows."""
+        frame = self.frame.iloc[places].reset_index(drop=True)
+        return Part(frame, self.labels[places], self.groups.take(places), self.rows[places])
 
 
 @dataclass(frozen=True)
 class Task:
-    """A classification task split into training and test rows."""
+    """A task split into training and test rows."""
 
     name: str
     label: str
-    classes: list[Any]  # label values; the last of two is the positive one
+    classes: list[Any]  # label values; the last of two is the positive one; empty for regression
     positive: str  # what the positive one means; empty for more than two
     train: Part
     test: Part
     split: str
+    group_names: tuple[str, ...] = ()  # the columns, or cuts of columns, that the groups come from
+
+    @property
+    def regression(self) -> bool:
+        """Whether labels are values rather than classes."""
+        return not self.classes
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and standard deviation of the training rows' target: what a net of a regression is trained in."""
+        return float(self.train.labels.mean()), float(self.train.labels.std()) or 1.0
 
     @property
     def n_outputs(self) -> int:
-        """Outputs of a net for this task: one for two classes."""
-        return 1 if len(self.classes) == 2 else len(self.classes)
+        """Outputs of a net for this task: one for two classes, and for regression."""
+        return len(self.classes) if len(self.classes) > 2 else 1
 
 
 def load_task(
@@ -62,129 +77,87 @@ def load_task(
     exclude: Sequence[str],
     test_size: float,
     seed: int,
+    kind: str | None = None,
 ) -> Task:
     """Return the task for a data set's name or a file's path."""
     if data in datasets.LOADERS:
-        if label is not None or positive is not None:
-            raise InputError(f"--label and --positive are for files; '{data}' comes with its own. Leave them out.")
-        bunch = datasets.load(data)
-        if bunch.task != "binary":
+        if label is not None or positive is not None or kind is not None:
             raise InputError(
-                f"'{data}' is a regression task, and mxfair train handles classification for now. "
-                "Choose adult, german_credit or zafar, or a file with classes as its label."
+                f"--label, --positive and --task are for files; '{data}' comes with its own. Leave them out."
             )
+        bunch = datasets.load(data)
+        kind = "regression" if bunch.task == "regression" else "classification"
         label, frame, target = str(bunch.target.name or "target"), bunch.data, bunch.target
-        meaning = f"1 ({bunch.positive})"
+        meaning = bunch.positive if kind == "regression" else f"1 ({bunch.positive})"
         tables = [table for table in (bunch.meta, frame, bunch.groups) if table is not None]  # readable names win
         columns, split = {c: table[c] for table in tables for c in table.columns}, bunch.split
         groups = list(groups) or [str(bunch.groups.columns[0])]
     else:
         frame = read_table(data)
         if label is None:
-            raise InputError(f"--label must name the column to predict; the file has {_names(frame)}.")
+            raise InputError(f"--label must name the column to predict; the file has {column_names(frame)}.")
         if not groups:
-            raise InputError(f"--group must name a sensitive column; the file has {_names(frame)}.")
-        target = _column(frame, label, "--label")
+            raise InputError(f"--group must name a sensitive column; the file has {column_names(frame)}.")
+        target = column(frame, label, "--label")
         columns, split, meaning = {c: frame[c] for c in frame.columns}, None, ""
-    chosen = {name: _column(columns, name, "--group") for name in groups}
+    chosen = group_columns(columns, groups)
     for name in exclude:
-        _column(frame, name, "--exclude")
-    classes, labels = _encode_label(target, label, positive)
+        column(frame, name, "--exclude")
+    _check_present(target, label)
+    classes: list[Any] = []
+    if kind == "regression" or (kind is None and is_value(target)):
+        if positive is not None:
+            raise InputError(f"--positive is for two classes; '{label}' holds values to regress on. Leave it out.")
+        labels = _values(target, label)
+    else:
+        classes, labels = _encode_label(target, label, positive)
     encoded = Groups(chosen)
     features = frame.drop(columns=[c for c in {label, *exclude} if c in frame.columns])
     train, test, how = _split(len(frame), split, test_size, seed)
     parts = [Part(features.iloc[r].reset_index(drop=True), labels[r], encoded.take(r), r) for r in (train, test)]
-    _check_test(parts[1], classes)
+    if classes:
+        _check_test(parts[1], classes)
     if not meaning and len(classes) == 2:
         meaning = str(classes[-1])
-    return Task(Path(data).name, label, classes, meaning, parts[0], parts[1], how)
+    return Task(Path(data).name, label, classes, meaning, parts[0], parts[1], how, tuple(groups))
 
 
-def read_table(path: str, *, text: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a CSV or Parquet file as a data frame with unique text column names.
-
-    A CSV column is numeric if all of its values are, and text as it stands otherwise. Which it was in training must not
-    depend on the rows of a later file: the columns in `text` are always read as text.
-    """
-    import pandas as pd
-
-    file = Path(path)
-    if file.suffix.lower() not in (".csv", ".parquet"):
-        known = ", ".join(datasets.names())
-        near = "" if file.suffix else f" It is none of the data sets {known}."
-        raise InputError(f"The data must be a .csv or .parquet file or a known data set; got '{path}'.{near}")
-    if not file.is_file():
-        raise InputError(f"'{path}' must be a file; there is none at this path. Check the spelling and the folder.")
-    try:
-        frame = pd.read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file, text)
-    except ImportError as error:
-        raise InputError("Reading Parquet files needs pyarrow. Install it: pip install 'mxfair[parquet]'.") from error
-    except InputError:
-        raise
-    except (ValueError, OSError) as error:  # pandas' and pyarrow's parser errors derive from these
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _check_present(target: Any, name: str) -> None:
+    absent = int(target.isna().sum())
+    if absent:
         raise InputError(
-            f"'{path}' must be a readable {file.suffix[1:]} file; got an error: {reason.rstrip('.')}. "
-            + ("Check that it is complete." if file.suffix.lower() == ".parquet" else _CSV_CURE)
-        ) from error
-    if not len(frame) or not len(frame.columns):
-        raise InputError(f"'{path}' must hold a header and rows; got {plural(len(frame), 'row')}. Check the file.")
-    frame.columns = [str(c).strip() for c in frame.columns]
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
-        raise InputError(f"Column names must be unique; '{path}' has '{repeated[0]}' more than once. Rename one.")
-    return frame
+            f"The label column '{name}' must not have missing values; got {absent:,}. Label or remove these rows."
+        )
 
 
-def _read_csv(file: Path, text_columns: Sequence[str]) -> pd.DataFrame:
+def is_value(target: Any) -> bool:
+    """Return whether a column of numbers looks like a regression target: many numbers, or fractions."""
     import pandas as pd
 
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        header = text.readline()
-    if not header.strip():
-        raise InputError(f"'{file}' must hold a header line and rows; got an empty file. Check the file.")
-    names = next(iter(pd.read_csv(file, header=None, nrows=1, dtype=str, encoding="utf-8-sig").to_numpy().tolist()))
-    names = [str(name).strip() for name in names]
-    separator = next((s for s in (";", "\t", "|") if len(names) == 1 and s in names[0]), None)
-    if separator is not None:
-        raise InputError(f"'{file}' must be separated by commas; its header is separated by {separator!r}. Save it so.")
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:  # pandas would rename the second one silently
-        raise InputError(f"Column names must be unique; '{file}' has '{repeated}' more than once. Rename one.")
-    frame = pd.read_csv(file, dtype=str, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
-    frame.columns = pd.Index(names)
-    for name in set(names) - set(text_columns):
-        with contextlib.suppress(ValueError, TypeError):
-            frame[name] = pd.to_numeric(frame[name])
-    for name in frame.columns:
-        if frame[name].dtype.kind == "O":
-            frame[name] = frame[name].str.strip()
-    return frame
+    if not pd.api.types.is_numeric_dtype(target) or pd.api.types.is_bool_dtype(target):
+        return False
+    found = np.unique(target.to_numpy(dtype=float))
+    return len(found) > MAX_CLASSES or bool((found != np.round(found)).any())
 
 
-def _names(frame: Any) -> str:
-    names = list(frame)
-    return ", ".join(map(str, names[:30])) + (", ..." if len(names) > 30 else "")
+def _values(target: Any, name: str) -> np.ndarray:
+    """Return the target of a regression."""
+    import pandas as pd
 
-
-def _column(columns: Any, name: str, option: str) -> Any:
-    if name not in columns:
-        try:
-            one_of(name, [str(c) for c in columns], option)
-        except InputError as error:
-            raise InputError(str(error).replace(" must be one of ", " must name one of the columns ")) from None
-    return columns[name]
+    if not pd.api.types.is_numeric_dtype(target):
+        raise InputError(f"The label column '{name}' must hold numbers for a regression; it holds text. Check --label.")
+    values: np.ndarray = target.to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"The label column '{name}' must be finite; got infinity. Correct or remove these rows.")
+    if len(np.unique(values)) < 2:
+        raise InputError(f"The label column '{name}' must hold two values or more; got only {values[0]:g}.")
+    return values
 
 
 def _encode_label(target: Any, name: str, positive: str | None) -> tuple[list[Any], np.ndarray]:
     """Return the classes, the positive one of two last, and each row's place among them."""
     import pandas as pd
 
-    absent = int(target.isna().sum())
-    if absent:
-        raise InputError(
-            f"The label column '{name}' must not have missing values; got {absent:,}. Label or remove these rows."
-        )
     codes, values = pd.factorize(target, sort=True)
     classes = [value.item() if hasattr(value, "item") else value for value in values]
     strange = next((c for c in classes if not isinstance(c, (str, bool, int, float))), None)
@@ -195,8 +168,8 @@ def _encode_label(target: Any, name: str, positive: str | None) -> tuple[list[An
     number = pd.api.types.is_numeric_dtype(target)
     if number and (len(classes) > MAX_CLASSES or any(float(c) != round(float(c)) for c in classes)):
         raise InputError(
-            f"The label column '{name}' must hold classes; got {len(classes):,} different numbers, which is a "
-            "regression task. mxfair train handles classification for now: cut the column into classes first."
+            f"The label column '{name}' must hold at most {MAX_CLASSES} whole numbers as classes; got {len(classes):,} "
+            "different numbers, which is a regression task. Leave out --task, or cut the column into classes."
         )
     if len(classes) > MAX_CLASSES:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The command line: ``mxfair train`` and ``mxfair predict``."""
+"""The command line: ``mxfair train``, ``mxfair predict`` and ``mxfair audit``."""
 
 from __future__ import annotations
 
@@ -58,22 +58,31 @@ def main() -> None:
     "--data",
     required=True,
     metavar="NAME|FILE",
-    help="adult, german_credit, compas, zafar, or a .csv or .parquet file.",
+    help="adult, german_credit, compas, zafar; communities_crime, diabetes (regressions); or a .csv or .parquet file.",
 )
 @click.option("--label", metavar="COLUMN", help="The column to predict (files only).")
 @click.option(
     "--positive", metavar="VALUE", help="The label value that counts as positive (files with two text labels)."
 )
 @click.option(
-    "--group", "groups", multiple=True, metavar="COLUMN", help="A sensitive column; repeat it to cross several."
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="COLUMN",
+    help="A sensitive column, or a column of numbers cut in two, as in 'income>50000'; repeat it to cross several.",
+)
+@click.option(
+    "--task",
+    metavar="NAME",
+    help="classification or regression (files only). Default: regression where the label has fractions or more than "
+    "100 different numbers.",
 )
 @click.option("--exclude", multiple=True, metavar="COLUMN", help="A column not to train on; repeatable.")
 @click.option(
     "--criterion",
-    default="equalized_odds",
-    show_default=True,
     metavar="NAME",
-    help=f"What should be equal: {', '.join(CRITERIA)}.",
+    help=f"What should be equal: {', '.join(CRITERIA)} (default: equalized_odds); of a regression bounded_group_loss "
+    "(errors, the default) or demographic_parity (predictions).",
 )
 @click.option(
     "--controller",
@@ -83,6 +92,14 @@ def main() -> None:
     help="How FairBatch moves shares: proportional, paper (the published rule), normalized, fairdro, groupdro, "
     "fairgrad, reweighing or balanced.",
 )
+@click.option("--signal", default="full", show_default=True, metavar="NAME", help="full or probe: what is measured.")
+@click.option("--update-every", type=click.IntRange(min=1), help="Batches between updates. Default: once an epoch.")
+@click.option(
+    "--postprocess",
+    metavar="NAME",
+    help="barycenter: also move the plain net's predictions so that all groups share their distribution (regression).",
+)
+@click.option("--eps", type=click.FloatRange(0, 1), help="How much of a distance barycenter leaves: 0 (default) to 1.")
 @click.option("--net", "net_name", default="logistic", show_default=True, metavar="NAME", help="logistic or mlp.")
 @click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1))
 @click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
@@ -97,7 +114,8 @@ def main() -> None:
 def train(**options: Any) -> None:
     """Train a plain and a fair net, and report what changed.
 
-    Both start from the same weights; the second one selects its batches with FairBatch.
+    Both start from the same weights; the second one selects its batches with FairBatch. The label may be a class or,
+    for a regression, a number.
 
     DIR then holds report.html, metrics.json, predictions.csv (test rows), the two nets and model.json, from which
     `mxfair predict` works.
@@ -110,7 +128,7 @@ def train(**options: Any) -> None:
 @main.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("file", metavar="FILE")
-@click.option("--model", metavar="NAME", help="fairbatch (default) or plain.")
+@click.option("--model", metavar="NAME", help="plain, fairbatch or barycenter. Default: the last one in the report.")
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write there instead of to the terminal.")
 @click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
 @_explained
@@ -132,3 +150,56 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
         from mxfair.report._files import write_text
 
         write_text(out, text)
+
+
+@main.command()
+@click.argument("file", metavar="FILE")
+@click.option("--label", required=True, metavar="COLUMN", help="The column of true classes or values.")
+@click.option(
+    "--prediction",
+    "predictions",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column of predictions; repeatable.",
+)
+@click.option(
+    "--score",
+    "scores",
+    multiple=True,
+    metavar="COLUMN",
+    help="Scores of the positive class, for each --prediction.",
+)
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="COLUMN",
+    help="A sensitive column, or a column of numbers cut in two, as in 'income>50000'; repeat it to cross several.",
+)
+@click.option("--positive", metavar="VALUE", help="The label value that counts as positive (two text labels).")
+@click.option(
+    "--task",
+    metavar="NAME",
+    help="classification or regression. Default: regression where the label has fractions or more than 100 different "
+    "numbers.",
+)
+@click.option("--criterion", metavar="NAME", help="The gap that the first sentence names.")
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the report there too: .html, .json or .md."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
+@_explained
+def audit(**options: Any) -> None:
+    """Report who gets which predictions, from a file of predictions of any model.
+
+    FILE is a .csv or .parquet file with columns of labels, predictions and groups. No model is run.
+    """
+    from rich.console import Console
+
+    from mxfair import _audit
+
+    report = _audit.run_audit(_audit.AuditOptions(**options))
+    console = Console()
+    console.print(report)
+    if options["out"] is not None:
+        console.print(f"Wrote {options['out']}.", highlight=False)

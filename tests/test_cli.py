@@ -245,7 +245,18 @@ BAD = [
     ("one_group", {}, "at least two groups"),
     ("one_label", {}, "two classes"),
     ("empty_cell", {}, "Every (label, group) cell must have samples"),
-    ("regression", {}, "regression"),
+    ("regression", {"--criterion": "equalized_odds"}, "--criterion"),
+    ("regression", {"--positive": 1}, "--positive"),
+    ("regression", {"--eps": 0.5}, "--postprocess barycenter"),
+    ("regression", {"--task": "classification"}, "at most 100 whole numbers"),
+    ("good", {"--task": "regresion"}, "Did you mean 'regression'"),
+    ("good", {"--postprocess": "barycenter"}, "--postprocess is for regression"),
+    ("good", {"--postprocess": "barycentre"}, "Did you mean 'barycenter'"),
+    ("good", {"--signal": "prob"}, "Did you mean 'probe'"),
+    ("good", {"--criterion": "bounded_group_loss"}, "criterion"),
+    ("good", {"--group": "age>forty"}, "--group"),
+    ("good", {"--group": "sex>1"}, "holds text"),
+    ("good", {"--group": "agee>30"}, "Did you mean 'age'"),
     ("infinite", {}, "finite"),
     ("header_only", {}, "rows"),
     ("empty", {}, "empty file"),
@@ -281,14 +292,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert "Traceback" not in done.output
     assert len(done.output.strip().splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_regression_data_are_refused() -> None:
-    """A regression data set is refused with what to use instead."""
-    done = invoke("train", "--data", "communities_crime", "--out", "nowhere")
-    assert done.exit_code == 2
-    assert "regression" in done.output
-    assert not pathlib.Path("nowhere").exists()
 
 
 def test_an_existing_folder_is_kept(result: tuple[pathlib.Path, Result], tmp_path: pathlib.Path) -> None:

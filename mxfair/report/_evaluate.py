@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._validation import InputError
+
 if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
 
@@ -24,8 +26,9 @@ def evaluate(
     criteria: Any | None = None,
     probability: bool | None = None,
     chunk: int | None = None,
+    task: str | None = None,
 ) -> FairnessReport:
-    """Report the rates by group of a net on a dataset.
+    """Report the rates, or the predictions and errors, by group of a net on a dataset.
 
     Parameters
     ----------
@@ -42,15 +45,27 @@ def evaluate(
         per sample lies between 0 and 1 throughout, so that either could be meant.
     chunk : int, optional
         Samples per pass. Default: 16,384, fewer for large samples.
+    task : {"classification", "regression"}, optional
+        Default: regression where the labels hold more than 20 different decimal numbers. A net of a regression has one
+        output, in the unit of the labels.
 
     Returns
     -------
     FairnessReport
     """
-    from mxfair._inference import score
+    from mxfair._inference import outputs, read_outputs
+    from mxfair.metric._inputs import task_of
     from mxfair.report._evaluation import evaluate_predictions
 
-    scored = score(net, dataset, labels=labels, groups=groups, classes=classes, probability=probability, chunk=chunk)
+    raw, labels, groups = outputs(net, dataset, labels=labels, groups=groups, chunk=chunk)
+    if task_of(labels, task, classes) == "regression":
+        if raw.size != len(raw):
+            raise InputError(f"'net' must return one value per sample for a regression; got shape {raw.shape}.")
+        values = raw.reshape(-1)
+        return evaluate_predictions(
+            labels, values, groups, name=name, positive=positive, classes=classes, criteria=criteria, task="regression"
+        )
+    scored = read_outputs(raw, labels, groups, classes=classes, probability=probability)
     scores = scored.scores
     if scores.ndim == 1:  # probability of the last class; `positive` may be the first one
         scores = np.column_stack([1.0 - scores, scores])
@@ -65,4 +80,5 @@ def evaluate(
         positive=positive,
         classes=classes,
         criteria=criteria,
+        task="classification",
     )

@@ -102,14 +102,16 @@ def _figure_cell(evaluation: Any, key: str, place: int) -> Cell:
 def gap_table(report: FairnessReport) -> Table:
     """Return the gap of each criterion by model, the change, and the groups that set it."""
     several = len(report.names) > 1
-    changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in report.names[1:])
+    # beside intervals there is no room for the changes of several models
+    changed = report.names[1:] if report.task == "classification" or len(report.names) == 2 else []
+    changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in changed)
     bands = []
     for name, gaps in report.gap_rows.items():
         cells = [
             Cell(number(g.value, NOT_ENOUGH, digits=g.digits), g.few, undefined=math.isnan(g.value), note=g.note)
             for g in gaps
         ]
-        differences = [gap.value - gaps[0].value for gap in gaps[1:]]
+        differences = [gap.value - gaps[0].value for gap in gaps[1 : 1 + len(changed)]]
         cells += [Cell(signed(d, digits=gaps[0].digits), undefined=math.isnan(d)) for d in differences]
         shown = heading(name) if report.task == "regression" else name
         bands.append(Band((text_cell(shown),), ((*cells, _pair_cell(report, gaps)),)))

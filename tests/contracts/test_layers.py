@@ -15,8 +15,11 @@ import mxfair
 LAYERS = (
     "cli",
     "_main_job",
+    "_job_report",
     "_model_dir",
+    "_audit",
     "_task",
+    "_table_file",
     "report",
     "diagnosis",
     "explain",
@@ -54,6 +57,8 @@ LAYERS = (
 #: What works without mxnet. The report imports _inference (a net's outputs) only when a net is to be evaluated.
 WITHOUT_ENGINE = (
     "cli",
+    "_audit",
+    "_table_file",
     "report",
     "postprocessing",
     "preprocessing",
