@@ -10,13 +10,16 @@ import numpy as np
 
 import mxfair
 from mxfair import _model_dir, report
+from mxfair._compat import import_mxnet
 from mxfair._task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mxfair._main_job import Options
+    from mxfair._job_options import Options
     from mxfair.training import History
+
+mx: Any = import_mxnet()
 
 __all__ = ["TITLES", "make_report", "prediction_table"]
 
@@ -57,7 +60,6 @@ def _evaluation(task: Task, name: str, values: np.ndarray) -> Any:
 
 
 def _context(options: Options, task: Task, notes: Mapping[str, str]) -> dict[str, Any]:
-    import mxnet as mx
     from sklearn import __version__ as sklearn_version
 
     return {

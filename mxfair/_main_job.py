@@ -11,6 +11,7 @@ import numpy as np
 from mxfair import _model_dir, net, training
 from mxfair._compat import import_mxnet
 from mxfair._inference import forward, scores
+from mxfair._job_options import Options
 from mxfair._job_report import TITLES, make_report, prediction_table
 from mxfair._table_file import group_columns, read_table
 from mxfair._task import Part, Task, load_task
@@ -33,32 +34,6 @@ REGRESSION_CRITERIA = ("bounded_group_loss", "demographic_parity")
 LABEL_BINS = 4
 #: Share of the training rows that a post-processor is fitted on, and the nets are not.
 HELD_OUT = 0.2
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of ``mxfair train``."""
-
-    data: str
-    label: str | None
-    positive: str | None
-    groups: tuple[str, ...]
-    exclude: tuple[str, ...]
-    criterion: str | None
-    controller: str
-    net_name: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    test_size: float
-    seed: int
-    out: Path
-    overwrite: bool
-    task: str | None = None
-    signal: str = "full"
-    update_every: int | None = None
-    postprocess: str | None = None
-    eps: float | None = None
 
 
 def run(options: Options) -> None:

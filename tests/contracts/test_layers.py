@@ -16,6 +16,7 @@ LAYERS = (
     "cli",
     "_main_job",
     "_job_report",
+    "_job_options",
     "_model_dir",
     "_audit",
     "_task",
