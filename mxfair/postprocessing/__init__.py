@@ -5,6 +5,7 @@ from mxfair.postprocessing.barycenter import WassersteinBarycenter
 from mxfair.postprocessing.calibration import GroupCalibration
 from mxfair.postprocessing.folding import folded
 from mxfair.postprocessing.mixing import EqualizedOddsMixing
+from mxfair.postprocessing.offsets import ClassOffsets
 from mxfair.postprocessing.reject_option import RejectOption
 from mxfair.postprocessing.thresholds import GroupThresholds
 from mxfair.postprocessing.withholding import CalibratedCostMixing
@@ -12,6 +13,7 @@ from mxfair.postprocessing.wrapper import PostProcessed
 
 __all__ = [
     "CalibratedCostMixing",
+    "ClassOffsets",
     "EqualizedOddsMixing",
     "GroupCalibration",
     "GroupThresholds",

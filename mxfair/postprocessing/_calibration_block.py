@@ -94,6 +94,18 @@ class TemperatureBlock(GroupRowsBlock):
         return F.softmax(F.broadcast_mul(x, taken["b"]), axis=1)
 
 
+class OffsetBlock(GroupRowsBlock):
+    """Log-probabilities with offsets by class added."""
+
+    def __init__(self, offsets: np.ndarray, *, probability: bool) -> None:
+        super().__init__({"offset": offsets}, offsets.shape[1])
+        self._probability = probability
+
+    def _compute(self, F: Any, x: Any, **taken: Any) -> Any:
+        logs = F.log(F.clip(x, LEAST, 1)) if self._probability else F.log_softmax(x, axis=1)
+        return logs + taken["offset"]
+
+
 class IsotonicBlock(ScoreMapBlock):
     """The piecewise-linear map of probabilities; of log-odds by their sigmoid."""
 
