@@ -7,6 +7,7 @@ from mxfair.postprocessing.folding import folded
 from mxfair.postprocessing.mixing import EqualizedOddsMixing
 from mxfair.postprocessing.offsets import ClassOffsets
 from mxfair.postprocessing.reject_option import RejectOption
+from mxfair.postprocessing.selection import RankedTopK, TopK
 from mxfair.postprocessing.thresholds import GroupThresholds
 from mxfair.postprocessing.withholding import CalibratedCostMixing
 from mxfair.postprocessing.wrapper import PostProcessed
@@ -19,7 +20,9 @@ __all__ = [
     "GroupThresholds",
     "PostProcessed",
     "PostProcessor",
+    "RankedTopK",
     "RejectOption",
+    "TopK",
     "WassersteinBarycenter",
     "folded",
 ]
