@@ -55,7 +55,7 @@ def test_a_numeric_target_is_a_regression_in_its_own_unit(trained: tuple[pathlib
         assert model["overall"]["root_mean_squared_error"] == pytest.approx(error)
     assert r2_score(table["label"], table["plain_prediction"]) > 0.7
     assert "RMSE" in done.output
-    assert metrics["criterion"] == "root_mean_squared_error"
+    assert metrics["criterion"] == "bounded_group_loss"
 
 
 def test_the_barycenter_brings_the_predictions_of_the_groups_together(trained: tuple[pathlib.Path, Result]) -> None:

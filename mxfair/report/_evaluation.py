@@ -212,8 +212,9 @@ def evaluate_predictions(
         All classes in sorted order, where the samples may lack some. Default: those found in `labels` and `preds`.
     criteria : str, Criterion or list of these, optional
         Rows of the table of gaps; the first one is named in the report's first sentence. Default: all criteria, and
-        equalized odds first. For regression the rows are "ks_distance", "wasserstein_distance", and differences of
-        "mean_prediction", "root_mean_squared_error", "mean_absolute_error", "mean_error" and "r2_score".
+        equalized odds first. For regression the rows are "ks_distance", "wasserstein_distance", "bounded_group_loss"
+        (the largest RMSE of a group), and differences of "mean_prediction", "root_mean_squared_error",
+        "mean_absolute_error", "mean_error" and "r2_score".
     task : {"classification", "regression"}, optional
         Default: regression where `labels` hold more than 20 different decimal numbers.
 

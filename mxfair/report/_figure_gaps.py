@@ -38,6 +38,8 @@ class FigureCriterion:
 
 #: Distances between the groups' distributions of predictions: their noise floor takes the place of an interval.
 DISTANCES = ("ks_distance", "wasserstein_distance")
+#: The largest error itself, rather than a difference.
+WORST = "bounded_group_loss"
 FIGURE_CRITERIA = {
     criterion.name: criterion
     for criterion in (
@@ -54,6 +56,12 @@ FIGURE_CRITERIA = {
             "in the unit of the label.",
         ),
         FigureCriterion("mean_prediction", "difference in mean prediction"),
+        FigureCriterion(
+            WORST,
+            "largest RMSE",
+            "Parity of errors: the RMSE of the group that is served worst, which bounded group loss lowers. A smaller "
+            "difference in RMSE is none where both groups only get worse.",
+        ),
         FigureCriterion("root_mean_squared_error", "difference in RMSE"),
         FigureCriterion("mean_absolute_error", "difference in MAE"),
         FigureCriterion("mean_error", "difference in bias"),
@@ -61,7 +69,7 @@ FIGURE_CRITERIA = {
     )
 }
 #: Criteria of the training by the figure that shows what they did.
-_SYNONYMS = {"demographic_parity": "ks_distance", "bounded_group_loss": "root_mean_squared_error"}
+_SYNONYMS = {"demographic_parity": "ks_distance"}
 
 
 def figure_criterion(criterion: Any) -> FigureCriterion:
@@ -90,10 +98,17 @@ class FigureGap(CriterionGap):
             return ""
         return " to ".join(number(end, digits=self.digits) for end in self.interval)
 
+    def pair(self, *, with_rate: bool) -> str:
+        """Return 'men / women', or the worst group alone."""
+        alone = self.largest is not None and self.largest.low is None
+        return one_line(self.largest.high, 40) if alone and self.largest else super().pair(with_rate=with_rate)
+
     def in_words(self) -> str:
         """Return 'men and women; chance alone gives 0.071', or 'RMSE: men 0.2, women 0.1; 0.05 to 0.15'."""
         if self.largest is None:
             return ""
+        if self.largest.low is None:
+            return one_line(self.largest.high, 40)
         if self.is_distance:
             both = joined([one_line(self.largest.high, 40), one_line(self.largest.low, 40)])
             return f"{both}; chance alone gives {number(self.floor, digits=self.digits)}"
@@ -108,6 +123,8 @@ def figure_gap(criterion: FigureCriterion, evaluation: RegressionEvaluation) -> 
     digits = evaluation.digits(criterion.name)
     if criterion.name in DISTANCES:
         return _distance(evaluation.distances[criterion.name], digits)
+    if criterion.name == WORST:
+        return _worst(evaluation.table.metric("root_mean_squared_error"), digits)
     return _of_figure(evaluation.table.metric(criterion.name), evaluation, digits)
 
 
@@ -122,6 +139,16 @@ def _distance(metric: PairMetric, digits: int) -> FigureGap:
     scarce = any(few(metric.support[place]) for place in (a, b))
     gap = Gap(metric.name, value, *pair, undefined=tuple(group for _, group in undefined))
     return FigureGap(value, gap, nothing, scarce, False, undefined, digits=digits, floor=floor, is_distance=True)
+
+
+def _worst(metric: GroupMetric, digits: int) -> FigureGap:
+    value, nothing = metric.group_max(), (math.nan, math.nan)
+    undefined = tuple((metric.name, group) for group in metric.gap().undefined)
+    if math.isnan(value):
+        return FigureGap(value, None, nothing, False, False, undefined, digits=digits)
+    place = int(np.nanargmax(metric.compared))
+    gap = Gap(metric.name, value, metric.groups[place], None, undefined=tuple(group for _, group in undefined))
+    return FigureGap(value, gap, (value, math.nan), few(metric.support[place]), False, undefined, digits=digits)
 
 
 def _of_figure(metric: GroupMetric, evaluation: RegressionEvaluation, digits: int) -> FigureGap:

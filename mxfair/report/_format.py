@@ -23,6 +23,7 @@ _SHORT = {
     "root_mean_squared_error": "RMSE",
     "mean_absolute_error": "MAE",
     "r2_score": "R2",
+    "bounded_group_loss": "Largest RMSE",
     "ks_distance": "KS distance",
     "wasserstein_distance": "W1 distance",
 }

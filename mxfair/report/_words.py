@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Callable
 
-from mxfair.report._figure_gaps import DISTANCES
+from mxfair.report._figure_gaps import WORST
 from mxfair.report._format import (
     NOT_ENOUGH,
     SMALL,
@@ -68,7 +68,7 @@ def title(report: FairnessReport) -> str:
 def sentence(report: FairnessReport) -> str:
     """Return what happened in one plain sentence."""
     criterion = _named(report)
-    groups = between(report)
+    groups = between(report) if report.criterion.name != WORST else between(report).replace("between", "among", 1)
     gaps = report.gap_rows[report.criterion.name]
     first, last = report.baseline, report.evaluations[-1]
     total = _kind_of_samples(report)
@@ -144,7 +144,7 @@ def _went(before: str, after: str) -> str:
 def criterion_meaning(report: FairnessReport) -> dict[str, str]:
     """Return one line for each criterion: which rates it compares."""
     if report.task == "regression":
-        return {heading(c.name): c.meaning for c in report.criteria if c.name in DISTANCES}
+        return {heading(c.name): c.meaning for c in report.criteria if c.meaning}
     meanings = {}
     for criterion in report.criteria:
         rates = joined([lower(rate.name) for rate in criterion.rates])

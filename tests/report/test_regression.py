@@ -76,7 +76,10 @@ def test_the_sentence_names_what_was_asked_for(both):
     assert "chance alone gives" in both.sentence
     assert "RMSE went from" in both.sentence
     errors = FairnessReport(both.evaluations, criterion="bounded_group_loss")
-    assert "difference in RMSE" in errors.sentence
+    assert errors.sentence.startswith("With shifted the largest RMSE among groups rose from")
+    worst = both.rates["root_mean_squared_error"]["plain"][["a", "b"]].max()
+    assert errors.gaps.loc["bounded_group_loss", "plain"] == worst
+    assert errors.gaps.loc["bounded_group_loss", "high[plain]"] == "b"
     single = FairnessReport(both.evaluations[0], criterion="mean_prediction")
     assert "95 % interval" in single.sentence
 
@@ -142,10 +145,10 @@ def test_unknown_and_small_groups_are_said_and_left_out(data):
 
 
 def test_a_single_group_has_no_gap(data):
-    """One group gives figures, but 'not enough data' for every gap."""
+    """One group gives figures and a largest error, but 'not enough data' for every gap."""
     labels, preds, _ = data
     report = evaluate_predictions(labels, preds, ["a"] * 250)
-    assert report.gaps["model"].isna().all()
+    assert report.gaps["model"].dropna().index.tolist() == ["bounded_group_loss"]
     assert "not enough data" in str(report)
     assert report.to_html()
 
