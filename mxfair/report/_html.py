@@ -89,8 +89,8 @@ def _headings(report: FairnessReport) -> dict[str, str]:
             summary="Errors",
             rates="Predictions and errors by group",
             legend="gap: largest minus smallest value of the known groups",
-            gaps_caption="0 means that the known groups have the same value; the largest RMSE is the error itself. Below a "
-            "distance stands what chance alone gives, below a difference its 95 % interval.",
+            gaps_caption="0 means that the known groups have the same value; the largest RMSE is the error itself. "
+            "Below a distance stands what chance alone gives, below a difference its 95 % interval.",
         )
     return words
 
