@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_distances", "plot_predictions", "plot_residuals"]
 
+#: The part of the predictions that a panel shows: a few far ones would press the others together.
+_SHOWN = (0.005, 0.995)
 #: Points of a line that shows a distribution.
 _POINTS = 400
 _ROW = 46
@@ -33,7 +35,7 @@ def plot_predictions(report: FairnessReport, *, models: Sequence[str] | None = N
     """Plot the distribution of the predictions in each group, a panel per model.
 
     A line's height is the share of the group that is predicted at most the value below; the bar marks where two
-    groups are furthest apart, and its length is the KS distance.
+    groups are furthest apart, and its length is the KS distance. The middle 99 % of all predictions are in view.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def plot_predictions(report: FairnessReport, *, models: Sequence[str] | None = N
     """
     chosen = _chosen(report, models)
     figure, panels = _axes.grid(len(chosen), columns, height=330, left=_axes.TICKS)
-    span = _span([e.preds for e in report.evaluations])
+    ends = [np.quantile(e.preds, _SHOWN) for e in report.evaluations]
+    span = _span(ends)
     for axes, evaluation in zip(panels, chosen):
         _distribution_panel(axes, evaluation, span)
     return figure
@@ -139,8 +142,11 @@ def _span(arrays: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _distribution_panel(axes: Axes, evaluation: Any, span: tuple[float, float]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     table = evaluation.table
     _axes.bare(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_ylim(0, 1.02)
     axes.set_xlim(*span)
@@ -156,7 +162,7 @@ def _distribution_panel(axes: Axes, evaluation: Any, span: tuple[float, float]) 
             continue
         shares = np.arange(1, len(values) + 1) / len(values)
         kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).astype(int))
-        x = np.concatenate([[span[0]], values[kept], [span[1]]])
+        x = np.concatenate([[min(span[0], values[0])], values[kept], [max(span[1], values[-1])]])
         y = np.concatenate([[0.0], shares[kept], [1.0]])
         color = color_of(place) if known else MUTED
         label = _axes.plain_text(group, 30) if place < _NAMED else None

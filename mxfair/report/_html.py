@@ -110,7 +110,8 @@ def _caution(report: FairnessReport) -> str:
     gaps = report.gap_rows[report.criterion.name]
     texts = []
     if any(gap.few for gap in gaps):
-        texts.append(f"A group that sets this gap has fewer than {SMALL} samples behind its rate: too few to trust.")
+        what = "it" if report.task == "regression" else "its rate"
+        texts.append(f"A group that sets this gap has fewer than {SMALL} samples behind {what}: too few to trust.")
     groups = list(dict.fromkeys(one_line(group, 40) for gap in gaps for _, group in gap.undefined))
     if groups and any(gap.largest is None for gap in gaps):
         texts.append(f"A rate is undefined in {joined(groups, 5)}.")
