@@ -14,7 +14,7 @@ from sklearn.utils import _safe_indexing
 
 from mxfair._validation import InputError, InputTypeError, generator, positive_integer
 from mxfair.groups import Groups
-from mxfair.postprocessing._model_scores import raw_scores, takes
+from mxfair.postprocessing._model_scores import raw_scores, takes, takes_groups
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Table:
                     "apart, and pass prefit=True."
                 )
             extra["sample_weight"] = self.weight[rows]
-        if takes(one.fit, "groups"):
+        if takes_groups(one.fit, one):
             extra.setdefault("groups", self.groups.take(rows))
         return one.fit(_safe_indexing(self.X, rows), self.y[rows], **extra)
 

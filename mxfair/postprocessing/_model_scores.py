@@ -65,12 +65,18 @@ def takes(method: Any, name: str) -> bool:
         return False
 
 
+def takes_groups(method: Any, model: Any) -> bool:
+    """Tell whether a method of a model takes our groups: what others call so are often groups of folds."""
+    ours = any(kind.__module__.split(".")[0] == "mxfair" for kind in type(model).__mro__)
+    return ours and takes(method, "groups")
+
+
 def raw_scores(model: Any, method: str, X: Any, groups: Any) -> np.ndarray:
     """Return what the model says of each row: a vector, or a matrix with a column for each class."""
     if is_net(model):
         return _net_scores(model, method, X)
     call = getattr(model, method)
-    extra = {"groups": groups} if groups is not None and takes(call, "groups") else {}
+    extra = {"groups": groups} if groups is not None and takes_groups(call, model) else {}
     return np.asarray(call(X, **extra))
 
 

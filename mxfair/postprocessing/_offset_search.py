@@ -12,6 +12,8 @@ from mxfair.criterion import Criterion
 
 #: Values of one offset that are looked at in a line search, at most.
 _CANDIDATES = 512
+#: Of more rows than twice this in a group, every second, third, ... is sorted for these values.
+_SORTED = 20_000
 #: What a unit of the gap above the bound costs, from stage to stage; an objective that is a rate is at most 1.
 _PRICES = (0.3, 1.0, 3.0, 10.0, 100.0)
 #: Rounds over all offsets in a stage, at most.
@@ -158,10 +160,10 @@ class OffsetSearch:
         moved[:, place] = -np.inf
         other = moved.argmax(axis=1)
         leads = moved[np.arange(len(own)), other] - own
-        levels = np.unique(leads)
+        levels = np.unique(leads[:: max(1, len(leads) // _SORTED)])
         if len(levels) > _CANDIDATES:
             levels = np.unique(levels[np.linspace(0, len(levels) - 1, _CANDIDATES).astype(int)])
-        values = np.concatenate([[levels[0] - 1], (levels[1:] + levels[:-1]) / 2, [levels[-1] + 1]])
+        values = np.concatenate([[leads.min() - 1], (levels[1:] + levels[:-1]) / 2, [leads.max() + 1]])
         first = np.searchsorted(values, leads, side="right")  # the first value that is above the lead
         cells = np.zeros((len(values), k * k))
         flat = self._places[group] * k

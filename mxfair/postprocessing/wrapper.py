@@ -73,7 +73,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     Notes
     -----
-    `fit` gives groups and weights to the estimator where its `fit` takes them; what else it should get goes by name,
+    `fit` gives weights to the estimator, and groups where it is one of mxfair's; what else it should get goes by name,
     such as ``gluonclassifier__groups=`` for a step of a pipeline. With scikit-learn's metadata routing, groups are
     asked for by ``set_fit_request(groups=True)``, ``set_predict_request`` and ``set_score_request``. Scorers that call
     `predict` pass no groups: use `sensitive` with them.
@@ -303,6 +303,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _groups(self, X: Any, groups: Any, *, reset: bool = False, needed: bool = True) -> tuple[Any, Any]:
         """Return X without its sensitive columns, and the groups."""
+        X = X.asnumpy() if hasattr(X, "asnumpy") else X
         if reset:
             self.__dict__.pop("n_features_in_", None)
             if len(getattr(X, "shape", ())) == 2:

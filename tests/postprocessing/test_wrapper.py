@@ -293,6 +293,43 @@ def test_bare_nets_are_wrapped():
         np.testing.assert_array_equal(again.predict(X, groups), model.predict(X, groups))
 
 
+class Folded(LogisticRegression):
+    """A classifier that calls something else groups, as searches of scikit-learn did."""
+
+    def fit(self, X, y, groups=None):
+        """Refuse groups."""
+        if groups is not None:
+            raise ValueError("not for us")
+        return super().fit(X, y)
+
+
+def test_groups_go_to_estimators_that_mean_the_same_by_them():
+    """Another library's argument of the name is left alone."""
+    X, y, groups = table()
+    model = PostProcessed(Folded(), thresholds(), random_state=0).fit(X, y, groups)
+    assert model.score(X, y, groups=groups) > 0.6
+
+
+def test_ensembles_and_arrays_of_the_engine():
+    """An ensemble of nets is wrapped and a block; NDArrays are taken as arrays are."""
+    pytest.importorskip("mxnet")
+    from mxnet import nd
+
+    from mxfair.ensemble import BaggingClassifier
+    from mxfair.estimator import GluonClassifier
+
+    X, y, groups = table(400)
+    X = X.astype(np.float32)
+    member = GluonClassifier("logistic", epochs=2, batch_size=32, learning_rate=0.05)
+    bagging = BaggingClassifier(member, n_estimators=2, random_state=0)
+    model = PostProcessed(bagging, thresholds(), random_state=0).fit(nd.array(X), y, groups)
+    expected = model.postprocessor_.transform(model.scores(X), groups)
+    np.testing.assert_array_equal(model.predict(nd.array(X), groups), (expected > 0).astype(int))
+    codes = model.postprocessor_.group_codes(groups)
+    got = model.as_block()(nd.array(X), nd.array(codes)).asnumpy().ravel()
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
