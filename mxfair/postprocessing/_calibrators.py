@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import optimize
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.isotonic import IsotonicRegression
-
-from mxfair._validation import InputError
-from mxfair.metric.recalibration import _both
 
 #: Probabilities are taken for no closer to 0 and 1 than this where their log-odds are taken, as in single precision.
 EDGE = 1e-7
 #: The smallest probability of several classes whose logarithm is taken.
 LEAST = 1e-30
+#: Steps of Newton's method, at most.
+_NEWTON = 100
 #: The range of inverse temperatures.
 _COOL, _HOT = 1e-3, 1e3
 
@@ -36,10 +35,35 @@ def platt(logits: np.ndarray, hits: np.ndarray, weight: np.ndarray) -> np.ndarra
         y = targets(hits, weight)
         share = weight @ y / weight.sum()
         return np.array([0.0, 0.0, float(np.log(share) - np.log1p(-share))])
-    fit = _both(targets(hits, weight), logits, weight)
-    if fit.reason is not None:
-        raise InputError(f"A group's scores must have a sigmoid fit; {fit.reason}. Use method='isotonic'.")
-    return np.array([fit.slope, fit.slope, fit.intercept])
+    intercept, slope = _sigmoid(logits, targets(hits, weight), weight / weight.sum())
+    return np.array([slope, slope, intercept])
+
+
+def _sigmoid(logits: np.ndarray, y: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return intercept and slope of largest likelihood: Newton's method, a step that lowers it being halved."""
+    columns = np.column_stack([np.ones(len(y)), logits])
+    mean = float(share @ y)
+    place = np.array([np.log(mean) - np.log1p(-mean), 0.0])
+
+    def loss(at: np.ndarray) -> float:
+        z = columns @ at
+        return float(share @ (np.logaddexp(0, z) - y * z))
+
+    least = loss(place)
+    for _ in range(_NEWTON):
+        chance = expit(columns @ place)
+        curvature = (columns * (share * chance * (1 - chance))[:, None]).T @ columns
+        step = np.linalg.lstsq(curvature, columns.T @ (share * (y - chance)), rcond=None)[0]
+        small = np.abs(step).max() <= 1e-9 * max(1.0, np.abs(place).max())
+        value = loss(place + step)
+        while not small and value > least * (1 + 1e-14):  # a loss is known to its rounding
+            step /= 2
+            small = np.abs(step).max() <= 1e-9 * max(1.0, np.abs(place).max())
+            value = loss(place + step)
+        place, least = place + step, min(value, least)
+        if small:
+            break
+    return place
 
 
 def beta(logits: np.ndarray, hits: np.ndarray, weight: np.ndarray) -> np.ndarray:
