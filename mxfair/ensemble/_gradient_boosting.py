@@ -126,9 +126,9 @@ class GradientBoosting(EnsembleEstimator):
         """
         with self._anew():
             share = self._check_options()
-            data, _, rng, template = self._begin(X, y, groups, sample_weight)
+            data, plan, rng, template = self._begin(X, y, groups, sample_weight)
             rows, kept = split(self, data, rng)
-            train = _Part(data if rows is None else data.take(rows))
+            train = _Part(self._mitigated(data if rows is None else data.take(rows), plan, rng))
             held = None if kept is None else _Part(data.take(kept))
             fits = _Fits(self, template, train, share=share, rng=rng)
             self._conclude(self._fit_stages(train, held, fits), data.n_classes)

@@ -122,7 +122,7 @@ class AdaBoostClassifier(Boosting):
         """
         with self._anew():
             data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
-            run = self._run(template, data, plan, rng)
+            run = self._run(template, self._mitigated(data, plan, rng), plan, rng)
             for _ in range(self.n_estimators):
                 taken = self._round(run)
                 if taken is None or run.ended:

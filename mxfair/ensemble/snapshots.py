@@ -85,7 +85,8 @@ class _SnapshotEnsemble:
         if kept > count:
             raise InputError(f"'n_last' must be at most the {count} cycles; got {kept}. Leave it out to keep all.")
         with self._anew():
-            data, plan, rng, template = self._begin(X, y, groups, sample_weight)
+            given, plan, rng, template = self._begin(X, y, groups, sample_weight)
+            data = self._mitigated(given, plan, rng)
             if template.early_stopping or getattr(template, "max_gap", None) is not None:
                 raise InputError(
                     "'estimator' must not stop early or choose an epoch; got early_stopping or max_gap. Leave them "

@@ -308,3 +308,22 @@ def test_data_that_cannot_be_used(rows):
         GradientBoostingClassifier(small()).fit(X, np.zeros(len(y)))
     with pytest.raises(InputError, match="must not be zero for all"):
         GradientBoostingClassifier(small()).fit(X, y, sample_weight=np.zeros(len(y)))
+
+
+@pytest.mark.parametrize("mitigation", ["massaging", "cell_smote"])
+def test_rows_that_stop_early_are_as_they_were_given(rows, mitigation, monkeypatch):
+    """Mitigations change labels and numbers of the rows that are trained on, not of those held out."""
+    X, _, y, _ = rows
+    groups = (np.random.default_rng(0).random(300) < 0.3 + 0.4 * y).astype(int)
+    parts, kind = [], shared._Part
+    monkeypatch.setattr(shared, "_Part", lambda data: parts.append((data, kind(data))) or parts[-1][1])
+    model = GradientBoostingClassifier(
+        small(mitigation=mitigation), n_estimators=2, early_stopping=True, validation_fraction=0.3, random_state=0
+    )
+    model.fit(X, y, groups=groups)
+    (train, _), (held, _) = parts
+    places = {row.tobytes(): place for place, row in enumerate(X)}
+    given = [places[row.tobytes()] for row in held.X]
+    np.testing.assert_array_equal(held.target, y[given])
+    rest = np.delete(np.arange(300), given)
+    assert len(train) > len(rest) or (train.target != y[rest]).any()
