@@ -317,7 +317,7 @@ class _Bound:
 
 def _cross_entropy(pred: Any, width: int, label: Any, weight: Any = None) -> tuple[Any, Any]:
     """Return Gluon's cross-entropy bit for bit, and what has its derivative, at half the cost of its own backward."""
-    label = mx.sym.reshape(label, shape=(-1,))
+    label = mx.sym.clip(mx.sym.reshape(label, shape=(-1,)), 0, width - 1)  # as pick does, unlike one_hot
     log = mx.sym.log_softmax(mx.sym.BlockGrad(pred), axis=-1)
     value, slope = -mx.sym.pick(log, label, axis=-1), mx.sym.exp(log) - mx.sym.one_hot(label, depth=width)
     if weight is not None:

@@ -110,6 +110,13 @@ def test_integer_labels(both, toy):
         both(outputs=2, loss=SOFTMAX, loaders=lambda nets, losses, d=dataset: loaders_of(d))
 
 
+def test_labels_that_no_output_stands_for(both, toy):
+    """A softmax takes them as the nearest class there is, together as alone."""
+    data, labels, _ = toy
+    dataset = gluon.data.ArrayDataset(data, (3 * labels - 1).astype("float32"))
+    both(outputs=2, loss=SOFTMAX, loaders=lambda nets, losses: loaders_of(dataset))
+
+
 def test_a_loss_that_mixes_rows(both):
     """A loss of the whole batch sees each net's own batch only."""
 
