@@ -42,6 +42,8 @@ class AdaBoostClassifier(Boosting):
         The labels, sorted.
     net_ : Ensemble
         The members, as one net that votes.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of members.
     estimator_weights_ : ndarray of float, shape (n_estimators_,)

@@ -66,7 +66,7 @@ class AdaFairClassifier(Boosting):
 
     Attributes
     ----------
-    classes_, net_, histories_
+    classes_, net_, steps_, histories_
         As for `AdaBoostClassifier`.
     n_estimators_ : int
         Number of members, :math:`\theta`.

@@ -49,6 +49,8 @@ class GradientBoostingClassifier(GradientBoosting, StagedClassifying):
         The labels, sorted.
     net_ : Ensemble
         The nets as one: weighted sum plus the base score.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of stages.
     estimator_weights_ : ndarray of float, shape (n_estimators_,)
@@ -120,7 +122,7 @@ class GradientBoostingRegressor(GradientBoosting, StagedRegressing):
 
     Attributes
     ----------
-    net_, n_estimators_, estimator_weights_, histories_
+    net_, steps_, n_estimators_, estimator_weights_, histories_
         As for `GradientBoostingClassifier`.
     train_score_, validation_score_ : ndarray of float, shape (n_stages,)
         Mean squared error, summed over the columns of y.

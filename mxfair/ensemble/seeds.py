@@ -134,6 +134,8 @@ class SeedEnsembleClassifier(_SeedEnsemble, EnsembleClassifying):
         The labels, sorted.
     net_ : Ensemble
         The ensemble as one net; ``net_.nets`` are the members.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     seeds_ : ndarray of int, shape (n_estimators, 2)
         Seed of each member's initial values, and of all else. Where they are equal, as with ``vary="all"``, the member
         is ``estimator.set_params(random_state=seed).fit(...)``, to rounding.
@@ -214,7 +216,7 @@ class SeedEnsembleRegressor(_SeedEnsemble, EnsembleRegressing):
 
     Attributes
     ----------
-    net_, seeds_, histories_
+    net_, steps_, seeds_, histories_
         As for `SeedEnsembleClassifier`.
 
     References

@@ -148,6 +148,8 @@ class SnapshotEnsembleClassifier(_SnapshotEnsemble, EnsembleClassifying):
         The labels, sorted.
     net_ : Ensemble
         The ensemble as one net; ``net_.nets`` are the snapshots.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     history_ : History
         What happened in each epoch; `learning_rate` is that of the next batch.
 
@@ -197,7 +199,7 @@ class SnapshotEnsembleRegressor(_SnapshotEnsemble, EnsembleRegressing):
 
     Attributes
     ----------
-    net_, history_
+    net_, steps_, history_
         As for `SnapshotEnsembleClassifier`.
 
     References

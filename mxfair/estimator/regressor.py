@@ -23,9 +23,11 @@ class GluonRegressor(Regressing, OneNet):
         Of (pred, label), or a `GroupLoss`; or a function that makes one. Default: half the squared error, ``L2Loss``.
     mitigation : str, object or list, optional
         As for `GluonClassifier`, for those that know regression targets: batches and weights (over bins of the target),
-        ``"group_dro"``, penalties for which a target does not matter, and steps.
+        ``"group_dro"``, steps, and penalties on predictions alone, such as ``Penalized("hsic", "demographic_parity")``
+        (not those of gaps and of mutual information).
     criterion : str or Criterion, default="bounded_group_loss"
-        What should be equal between groups, for mitigations that do not say so.
+        What should be equal between groups, for mitigations that do not say so. Penalties take no losses: name
+        "demographic_parity" for them.
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, ctx, verbose, random_state
         As for `GluonClassifier`.
 
