@@ -30,7 +30,7 @@ class GradientBoostingClassifier(GradientBoosting, StagedClassifying):
     learning_rate : float, default=0.1
         Factor of each step.
     subsample : float, default=1.0
-        Share of the training rows that a stage is fitted to, drawn anew without replacement.
+        Share of the training rows that a stage is fitted to, drawn anew without replacement from those with a weight.
     early_stopping : bool, default=False
         Hold out rows, the same share of each (label, group) cell; stop when their loss has not fallen by `tol` for
         `n_iter_no_change` stages, and keep the stages up to its smallest value.

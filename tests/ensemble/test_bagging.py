@@ -435,3 +435,9 @@ def test_a_warm_start_forgets_the_out_of_bag_figures_of_fewer_members():
     assert not [name for name in vars(model) if "oob_" in name and name != "oob_score"]
     with pytest.raises(InputError, match="'oob_score' must be True"):
         model.oob_report()
+
+
+def test_a_member_whose_rows_have_no_weight_is_named():
+    """Rows are drawn without weights: few that count may all be left out."""
+    with pytest.raises(InputError, match="'sample_weight' above 0; those of member"):
+        bagging(n_estimators=20, max_samples=0.1).fit(X, Y, sample_weight=np.arange(N) < 3)

@@ -327,3 +327,18 @@ def test_rows_that_stop_early_are_as_they_were_given(rows, mitigation, monkeypat
     np.testing.assert_array_equal(held.target, y[given])
     rest = np.delete(np.arange(300), given)
     assert len(train) > len(rest) or (train.target != y[rest]).any()
+
+
+def test_rows_without_weight_are_not_drawn(rows, monkeypatch):
+    """With a share of the rows, nets are fitted to a share of those that count."""
+    X, values, _, _ = rows
+    weight = np.where(np.arange(300) < 12, 1.0, 0.0)
+    seen, train = [], shared.Rounds.train
+    monkeypatch.setattr(
+        shared.Rounds, "train", lambda self, number, **new: seen.append(new["X"]) or train(self, number, **new)
+    )
+    model = GradientBoostingRegressor(small(), n_estimators=4, subsample=0.25, random_state=0)
+    model.fit(X, values, sample_weight=weight)
+    count = {row.tobytes() for row in X[:12]}
+    assert [len(part) for part in seen] == [3] * 4
+    assert all(row.tobytes() in count for part in seen for row in part)
