@@ -56,6 +56,8 @@ class _Voting(Combining):
         pareto = isinstance(self.weights, str)
         if pareto:
             self._check_pareto(groups)
+        elif self.max_gap is not None:
+            raise InputError(f"'max_gap' must be None unless weights='pareto'; got {self.max_gap!r}.")
         with self._anew():
             data, members, rng = self._begin(X, y, groups, sample_weight)
             weights = None if pareto or self.weights is None else _checked(self.weights, len(members))

@@ -23,11 +23,11 @@ class GluonRegressor(Regressing, OneNet):
         Of (pred, label), or a `GroupLoss`; or a function that makes one. Default: half the squared error, ``L2Loss``.
     mitigation : str, object or list, optional
         As for `GluonClassifier`, for those that know regression targets: batches and weights (over bins of the target),
-        ``"group_dro"``, steps, and penalties on predictions alone, such as ``Penalized("hsic", "demographic_parity")``
-        (not those of gaps and of mutual information).
+        ``"group_dro"``, steps, and penalties of distances between predictions, such as ``"hsic_penalty"`` (not those of
+        gaps and of mutual information, which are of classes).
     criterion : str or Criterion, default="bounded_group_loss"
-        What should be equal between groups, for mitigations that do not say so. Penalties take no losses: name
-        "demographic_parity" for them.
+        What should be equal between groups, for mitigations that do not say so. Penalties, which compare no losses,
+        then take demographic parity.
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, ctx, verbose, random_state
         As for `GluonClassifier`.
 
