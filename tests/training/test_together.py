@@ -144,7 +144,7 @@ def test_losses_with_states(both, make_net, make):
 
     def net_of(seed):
         net = make_net(seed=seed)
-        net[-1].bias.set_data(mx.nd.array([0.1]))  # fit's derivative of a loss at an output of exactly 0 is its own
+        net[-1].weight.data()[:, ::2] = 0  # outputs of exactly 0, as behind dead units, have a derivative of their own
         return net
 
     def losses(nets):
