@@ -154,7 +154,7 @@ def test_early_stopping_keeps_the_best_stage(rows):
     X = rows[0]
     y = np.random.default_rng(0).integers(0, 2, len(X))
     model = GradientBoostingClassifier(
-        small(epochs=20), n_estimators=40, learning_rate=1.0, early_stopping=True, n_iter_no_change=3, random_state=0
+        small(epochs=8), n_estimators=40, learning_rate=1.0, early_stopping=True, n_iter_no_change=3, random_state=0
     ).fit(X, y)
     losses = model.validation_score_
     assert len(losses) < 40

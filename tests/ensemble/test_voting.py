@@ -24,7 +24,7 @@ from mxfair.preprocessing import ByGroup, StandardScaler
 OPTIONS = {"learning_rate": 0.02, "epochs": 3, "batch_size": 32}
 
 
-def table(rows=240, classes=2):
+def table(rows=160, classes=2):
     """Return features, text labels and groups."""
     rng = np.random.default_rng(5)
     X, groups = rng.normal(size=(rows, 4)), rng.integers(0, 2, rows)
