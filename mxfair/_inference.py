@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mxfair import _compat
-from mxfair._validation import InputError, labels_vector, same_length, to_numpy
+from mxfair._validation import InputError, InputTypeError, labels_vector, same_length, to_numpy
 
 mx: Any = _compat.import_mxnet()
 
@@ -319,6 +319,11 @@ def outputs(
     net: Any, dataset: Any, *, labels: Any = None, groups: Any = None, chunk: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, Any]:
     """Return a net's outputs, labels and groups of a dataset; labels and groups may also be given beside it."""
+    if not hasattr(net, "collect_params"):
+        raise InputTypeError(
+            f"'net' must be a gluon.Block; got {type(net).__name__}. Pass the net_ of an estimator, or its predictions "
+            "to evaluate_predictions."
+        )
     if not hasattr(dataset, "__getitem__"):
         raise InputError(
             f"'dataset' must be a gluon.data.Dataset or an array; got {type(dataset).__name__}. "

@@ -10,10 +10,8 @@ import pytest
 from mxfair import metric
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = [
-    ROOT / "docs" / f"{name}.md"
-    for name in ("metrics", "uncertainty", "preprocessing", "losses", "estimators", "ensembles", "regression")
-]
+NAMES = ("metrics", "uncertainty", "preprocessing", "losses", "estimators", "ensembles", "regression")
+PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 #: A Python block and, if one follows at once, the text block that it prints.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", flags=re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"[-\u2212]?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?|\bnan\b|\bNaN\b")

@@ -22,6 +22,9 @@ def member_predictions(model: Any, X: Any, groups: Any) -> tuple[list[np.ndarray
         for one in model:
             if not callable(getattr(one, "predict", None)):
                 raise InputTypeError(f"'model' must hold fitted estimators; got {type(one).__name__}.")
+        kinds = [np.asarray(getattr(one, "classes_", ())).tolist() for one in model]
+        if any(kind != kinds[0] for kind in kinds[1:]):
+            raise InputError("'model' must hold estimators of the same classes; got others. Fit them to equal labels.")
         return [_predicted(one, X, groups) for one in model], None, None
     if not isinstance(model, GluonEstimator):
         raise InputTypeError(

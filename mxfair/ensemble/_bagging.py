@@ -14,7 +14,7 @@ from mxfair._compat import import_mxnet
 from mxfair._inference import is_probability
 from mxfair._validation import InputError
 from mxfair.ensemble._bootstrap import Drawn, Strata, amount, check_members, draw_columns, draw_rows
-from mxfair.ensemble._estimator import EnsembleEstimator, renamed
+from mxfair.ensemble._estimator import EnsembleEstimator, distinct
 from mxfair.ensemble._out_of_bag import OutOfBag, check_some, of_others
 from mxfair.ensemble._together import check_fused, run_jobs
 from mxfair.ensemble.block import Ensemble
@@ -188,8 +188,9 @@ class Bagging(EnsembleEstimator):
         self.estimators_samples_ = [*(self.estimators_samples_ if warm else []), *samples]
         self.estimators_features_ = [*(self.estimators_features_ if warm else []), *columns]
         self._end(ensemble, PastLoss(probability=False), [*past, *histories])
-        if hasattr(self, "_oob"):
-            del self._oob
+        for name in [name for name in vars(self) if name.startswith(("_oob", "oob_", "n_oob_"))]:
+            if name != "oob_score":  # of fewer members, where this is a warm start
+                delattr(self, name)
         if used is not None and rows is not None:
             self._judge(data, used, rows, probability=ensemble.probability)
 
@@ -237,8 +238,7 @@ class Bagging(EnsembleEstimator):
         there, columns = ([], []) if not warm else (list(self.nets_), list(self.estimators_features_))
         taken = {name for net in there for name in net.collect_params()}
         for number, job in enumerate(jobs, start=len(there)):
-            if taken & set(job.net.collect_params()):  # of an estimator that was pickled elsewhere
-                renamed(job.net, f"member{number}_")
+            distinct(job.net, taken, f"member{number}_")
         columns += [one.columns for one in drawn]
         probability = is_probability(jobs[0].loss)
         if probability and self._combine() == "score":

@@ -95,13 +95,18 @@ def _shares(counts: np.ndarray, total: int, what: str) -> np.ndarray:
 
 
 def check_members(drawn: list[Drawn], data: TrainingData, *, by_group: bool, classes: Any) -> None:
-    """Raise where a member's rows lack a class, or a (label, group) cell that a mitigation needs."""
+    """Raise where a member's rows lack a weight, a class, or a (label, group) cell that a mitigation needs."""
     codes = data.target.astype(np.int64) if data.n_classes else np.zeros(len(data), dtype=np.int64)
     known = np.ones(len(data), dtype=bool)
     if by_group and data.groups is not None:
         codes, known = data.cells, np.asarray(data.groups.known)[data.groups.codes]
     needed = np.unique(codes[known])
     for number, one in enumerate(drawn):
+        if data.weight is not None and not data.weight[one.rows].any():
+            raise InputError(
+                f"Each member's rows must hold one with a 'sample_weight' above 0; those of member {number} do not. "
+                "Use a larger max_samples, or leave out rows of weight 0."
+            )
         lost = np.setdiff1d(needed, codes[one.rows])
         if len(lost):
             raise InputError(

@@ -20,7 +20,7 @@ from mxfair.estimator._kinds import Classifying
 from mxfair.estimator._plan import Plan
 from mxfair.training import History
 
-__all__ = ["Combining", "as_given"]
+__all__ = ["Combining", "as_given", "check_given"]
 
 
 class Combining(GluonEstimator, _BaseComposition):  # type: ignore[misc]  # scikit-learn is untyped
@@ -125,10 +125,9 @@ class Combining(GluonEstimator, _BaseComposition):  # type: ignore[misc]  # scik
             for name, one in members:
                 check_is_fitted(one, "net_")
                 self._compare(name, one, data)
-        elif groups is None:
-            needy = next((name for name, one in members if Plan(one.mitigation, one.criterion).needs_groups), None)
-            if needy is not None:
-                raise InputError(f"'groups' must be given for the mitigation of member {needy!r}. Pass groups=.")
+        else:
+            for name, one in members:
+                check_given(one, f"member {name!r}", groups, sample_weight)
         return data, members, rng
 
     def _compare(self, name: str, one: Any, data: TrainingData) -> None:
@@ -168,6 +167,18 @@ class Combining(GluonEstimator, _BaseComposition):  # type: ignore[misc]  # scik
         self.histories_ = [one.history_ for one in self.estimators_]
         self.callbacks_: list[Any] = []
         self._graph = PredictGraph(net)
+
+
+def check_given(one: Any, what: str, groups: Any, sample_weight: Any) -> None:
+    """Raise where an estimator's mitigation needs groups, or leaves no place for weights: before any is trained."""
+    plan = Plan(one.mitigation, one.criterion)
+    if groups is None and plan.needs_groups:
+        raise InputError(f"'groups' must be given for the mitigation of {what}. Pass groups=.")
+    if sample_weight is not None and (plan.loss is not None or plan.weighting is not None):
+        raise InputError(
+            f"'sample_weight' must not be given with the mitigation of {what}, which takes the place of weights in a "
+            "batch. Use FairBatch, or leave the weights out."
+        )
 
 
 def as_given(X: Any, y: Any, data: TrainingData) -> tuple[Any, np.ndarray]:

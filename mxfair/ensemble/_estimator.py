@@ -17,7 +17,7 @@ from mxfair.estimator._one_net import OneNet
 from mxfair.estimator._plan import Plan
 from mxfair.training import History
 
-__all__ = ["EnsembleClassifying", "EnsembleEstimator", "EnsembleRegressing", "renamed"]
+__all__ = ["EnsembleClassifying", "EnsembleEstimator", "EnsembleRegressing", "distinct", "renamed"]
 
 
 class EnsembleEstimator(GluonEstimator):
@@ -61,12 +61,15 @@ class EnsembleEstimator(GluonEstimator):
     def _begin(
         self, X: Any, y: Any, groups: Any, sample_weight: Any
     ) -> tuple[TrainingData, Plan, np.random.Generator, Any]:
-        """Return the checked data with mitigations of rows applied, the plan, random numbers and the template."""
+        """Return the checked data, the plan, random numbers and the template.
+
+        Mitigations of rows are for those that are trained on: see `_mitigated`.
+        """
         self._template()  # its errors come first
         rng = rng_of(self.random_state)
         plan = Plan(self.mitigation, self.criterion)
         data = self._prepare(X, y, groups, sample_weight, plan, reset=True)
-        return self._mitigated(data, plan, rng), plan, rng, self._template()
+        return data, plan, rng, self._template()
 
     def _member(
         self, template: Any, data: TrainingData, plan: Plan, rng: np.random.Generator, number: int, net: Any = None
@@ -99,6 +102,13 @@ class EnsembleRegressing(Regressing, EnsembleEstimator):
     """Base of ensembles of regressors."""
 
     _template_type = GluonRegressor
+
+
+def distinct(net: Any, taken: set[str], prefix: str) -> None:
+    """Rename a net's parameters where other members have their names; add the names to those that are taken."""
+    if taken.intersection(net.collect_params()):  # a function that gives each net one prefix, or nets of a pickle
+        renamed(net, prefix)
+    taken.update(net.collect_params())
 
 
 def renamed(net: Any, prefix: str) -> Any:

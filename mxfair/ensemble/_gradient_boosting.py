@@ -48,7 +48,8 @@ class _Fits:
         self, ensemble: EnsembleEstimator, template: Any, part: _Part, *, share: float, rng: np.random.Generator
     ) -> None:
         self._part, self._rng = part, rng
-        self._size = max(1, round(share * len(part)))
+        self._pool = np.flatnonzero(part.weight > 0)  # a draw of rows without weight would be nothing to fit
+        self._size = len(part) if share == 1 else max(1, round(share * len(self._pool)))
         empty = TrainingData(part.X, np.zeros(len(part), np.float32), None, part.given)
         self._rounds = Rounds(ensemble, template, empty, Plan(None, None), rng=rng)
 
@@ -58,7 +59,7 @@ class _Fits:
         changed: dict[str, np.ndarray] = {}
         rows: Any = slice(None)
         if self._size < len(part):
-            rows = np.sort(self._rng.choice(len(part), self._size, replace=False))
+            rows = np.sort(self._rng.choice(self._pool, self._size, replace=False))
             changed["X"] = part.X[rows]
             if part.given is not None:
                 changed["weight"] = part.given[rows]
@@ -126,9 +127,9 @@ class GradientBoosting(EnsembleEstimator):
         """
         with self._anew():
             share = self._check_options()
-            data, _, rng, template = self._begin(X, y, groups, sample_weight)
+            data, plan, rng, template = self._begin(X, y, groups, sample_weight)
             rows, kept = split(self, data, rng)
-            train = _Part(data if rows is None else data.take(rows))
+            train = _Part(self._mitigated(data if rows is None else data.take(rows), plan, rng))
             held = None if kept is None else _Part(data.take(kept))
             fits = _Fits(self, template, train, share=share, rng=rng)
             self._conclude(self._fit_stages(train, held, fits), data.n_classes)

@@ -167,6 +167,8 @@ class Combination(mx.gluon.HybridBlock):
         InputError
             If a member is not initialized, or members return different shapes.
         """
+        if hasattr(data, "iloc"):
+            raise InputTypeError("'data' must be an array or a dataset; got a data frame. Pass X.to_numpy('float32').")
         graph = _inference.PredictGraph(self.members)
         parts = [to_numpy(part) for part in _inference.forward(self.members, data, chunk=chunk, graph=graph)]
         if not parts:

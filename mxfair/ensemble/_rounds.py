@@ -10,7 +10,7 @@ import numpy as np
 
 from mxfair._inference import PredictGraph, forward
 from mxfair._validation import InputError, to_numpy
-from mxfair.ensemble._estimator import EnsembleEstimator, renamed
+from mxfair.ensemble._estimator import EnsembleEstimator, distinct, renamed
 from mxfair.estimator import _nets
 from mxfair.estimator._job import Job, TrainingData
 from mxfair.estimator._plan import Plan, relative
@@ -33,6 +33,7 @@ class Rounds:
         self._ensemble, self._template, self._plan, self._rng = ensemble, template, plan, rng
         self.data = data
         self._first: Job | None = None
+        self._taken: set[str] = set()
         self._alone = plan.sampler is not None or plan.weighting is not None
 
     @property
@@ -48,6 +49,7 @@ class Rounds:
             self._first = None if self._alone else job
         else:
             job = self._again(self._first, number, changed)
+        distinct(job.net, self._taken, f"member{number}_")
         return job.net, job.run()
 
     def _again(self, first: Job, number: int, changed: dict[str, np.ndarray]) -> Job:
@@ -62,10 +64,12 @@ class Rounds:
         if isinstance(template.net, _nets.mx.gluon.Block):
             renamed(net, f"member{number}_")
         fresh = {name: [copy.deepcopy(one) for one in getattr(template, name) or ()] for name in _STATEFUL}
-        return replace(first, net=net, trainer=None, **fresh)  # type: ignore[arg-type]
+        further = copy.deepcopy(dict(template.optimizer_params or {}))  # a scheduler of the rate has a state
+        params = {**first.optimizer_params, **further}
+        return replace(first, net=net, trainer=None, optimizer_params=params, **fresh)  # type: ignore[arg-type]
 
 
-#: What of a template a training has for itself.
+#: What of a template a training has for itself, beside the optimizer's arguments.
 _STATEFUL = ("callbacks", "regularizers")
 
 

@@ -42,6 +42,8 @@ class AdaBoostClassifier(Boosting):
         The labels, sorted.
     net_ : Ensemble
         The members, as one net that votes.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of members.
     estimator_weights_ : ndarray of float, shape (n_estimators_,)
@@ -122,7 +124,7 @@ class AdaBoostClassifier(Boosting):
         """
         with self._anew():
             data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
-            run = self._run(template, data, plan, rng)
+            run = self._run(template, self._mitigated(data, plan, rng), plan, rng)
             for _ in range(self.n_estimators):
                 taken = self._round(run)
                 if taken is None or run.ended:

@@ -15,6 +15,7 @@ from mxfair.ensemble._fairness_cost import Figures, check_bounded, fairness_cost
 from mxfair.ensemble._rounds import fraction, outputs_of
 from mxfair.ensemble._staged import decided
 from mxfair.estimator._job import TrainingData
+from mxfair.estimator._plan import Plan
 from mxfair.estimator._validation_rows import hold_out
 
 __all__ = ["AdaFairClassifier"]
@@ -65,7 +66,7 @@ class AdaFairClassifier(Boosting):
 
     Attributes
     ----------
-    classes_, net_, histories_
+    classes_, net_, steps_, histories_
         As for `AdaBoostClassifier`.
     n_estimators_ : int
         Number of members, :math:`\theta`.
@@ -174,7 +175,7 @@ class AdaFairClassifier(Boosting):
         with self._anew():
             self._check_options(y, groups)
             data, plan, rng, template = self._prepared(X, y, groups, sample_weight)
-            data, figures, held = self._parts(data, rng)
+            data, figures, held = self._parts(data, plan, rng)
             run = self._run(template, data, plan, rng)
             self._rounds(run, figures, held)
             self._finish(run, self._chosen())
@@ -220,12 +221,13 @@ class AdaFairClassifier(Boosting):
         codes = data.target.astype(np.int64)
         return Figures(codes, groups, data.weight, self.classes_, criterion=criterion)
 
-    def _parts(self, data: TrainingData, rng: np.random.Generator) -> tuple[TrainingData, Figures, Any]:
+    def _parts(self, data: TrainingData, plan: Plan, rng: np.random.Generator) -> tuple[TrainingData, Figures, Any]:
         """Return the rows to train on, what measures them, and the rows that choose."""
         held = None
         if self.validation_fraction is not None:
             rows, other = hold_out(data, self.validation_fraction, rng)
             data, held = data.take(rows), data.take(other)
+        data = self._mitigated(data, plan, rng)
         figures = self._figures(data)
         if np.isnan(figures.criterion.difference(figures.table(figures.codes))):
             raise InputError(

@@ -93,8 +93,8 @@ class BaggingClassifier(EnsembleClassifying, Bagging):
     Notes
     -----
     Preprocessing steps are fitted once, on all rows; all other mitigations are applied to each member's own rows, so
-    that out-of-bag rows are in none of them. With early stopping a member's held-out rows are set aside before its rows
-    are drawn, and are not out-of-bag for it.
+    that out-of-bag rows are in none of them. `net_` expects what `steps_` return. With early stopping a member's
+    held-out rows are set aside before its rows are drawn, and are not out-of-bag for it.
 
     Members with callbacks, early stopping, `max_gap` or an adversary are trained one after another. Memory holds the
     rows of all members at once.

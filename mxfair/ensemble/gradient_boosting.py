@@ -30,7 +30,7 @@ class GradientBoostingClassifier(GradientBoosting, StagedClassifying):
     learning_rate : float, default=0.1
         Factor of each step.
     subsample : float, default=1.0
-        Share of the training rows that a stage is fitted to, drawn anew without replacement.
+        Share of the training rows that a stage is fitted to, drawn anew without replacement from those with a weight.
     early_stopping : bool, default=False
         Hold out rows, the same share of each (label, group) cell; stop when their loss has not fallen by `tol` for
         `n_iter_no_change` stages, and keep the stages up to its smallest value.
@@ -49,6 +49,8 @@ class GradientBoostingClassifier(GradientBoosting, StagedClassifying):
         The labels, sorted.
     net_ : Ensemble
         The nets as one: weighted sum plus the base score.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of stages.
     estimator_weights_ : ndarray of float, shape (n_estimators_,)
@@ -120,7 +122,7 @@ class GradientBoostingRegressor(GradientBoosting, StagedRegressing):
 
     Attributes
     ----------
-    net_, n_estimators_, estimator_weights_, histories_
+    net_, steps_, n_estimators_, estimator_weights_, histories_
         As for `GradientBoostingClassifier`.
     train_score_, validation_score_ : ndarray of float, shape (n_stages,)
         Mean squared error, summed over the columns of y.

@@ -9,7 +9,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, one_of
 from mxfair.ensemble._averaged import averaged
-from mxfair.ensemble._estimator import EnsembleClassifying, EnsembleRegressing, renamed
+from mxfair.ensemble._estimator import EnsembleClassifying, EnsembleRegressing, distinct, renamed
 from mxfair.ensemble._together import check_fused, run_jobs
 from mxfair.ensemble.spread import SeedSpread, seed_spread
 from mxfair.estimator import _nets
@@ -69,6 +69,9 @@ class _SeedEnsemble:
             else:
                 self.seeds_[:, 1 if vary == "initialization" else 0] = rng.integers(2**31 - 1)
             jobs = [self._seeded(template, data, plan, number) for number in range(count)]
+            taken: set[str] = set()
+            for number, job in enumerate(jobs):
+                distinct(job.net, taken, f"member{number}_")
             histories = run_jobs(jobs, self.fused)
             net = averaged([job.net for job in jobs], jobs[0].loss, classification=bool(data.n_classes))
             self._end(net, PastLoss(False), histories)
@@ -131,6 +134,8 @@ class SeedEnsembleClassifier(_SeedEnsemble, EnsembleClassifying):
         The labels, sorted.
     net_ : Ensemble
         The ensemble as one net; ``net_.nets`` are the members.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     seeds_ : ndarray of int, shape (n_estimators, 2)
         Seed of each member's initial values, and of all else. Where they are equal, as with ``vary="all"``, the member
         is ``estimator.set_params(random_state=seed).fit(...)``, to rounding.
@@ -211,7 +216,7 @@ class SeedEnsembleRegressor(_SeedEnsemble, EnsembleRegressing):
 
     Attributes
     ----------
-    net_, seeds_, histories_
+    net_, steps_, seeds_, histories_
         As for `SeedEnsembleClassifier`.
 
     References

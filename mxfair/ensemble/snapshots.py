@@ -85,7 +85,8 @@ class _SnapshotEnsemble:
         if kept > count:
             raise InputError(f"'n_last' must be at most the {count} cycles; got {kept}. Leave it out to keep all.")
         with self._anew():
-            data, plan, rng, template = self._begin(X, y, groups, sample_weight)
+            given, plan, rng, template = self._begin(X, y, groups, sample_weight)
+            data = self._mitigated(given, plan, rng)
             if template.early_stopping or getattr(template, "max_gap", None) is not None:
                 raise InputError(
                     "'estimator' must not stop early or choose an epoch; got early_stopping or max_gap. Leave them "
@@ -147,6 +148,8 @@ class SnapshotEnsembleClassifier(_SnapshotEnsemble, EnsembleClassifying):
         The labels, sorted.
     net_ : Ensemble
         The ensemble as one net; ``net_.nets`` are the snapshots.
+    steps_ : list of Step
+        The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     history_ : History
         What happened in each epoch; `learning_rate` is that of the next batch.
 
@@ -196,7 +199,7 @@ class SnapshotEnsembleRegressor(_SnapshotEnsemble, EnsembleRegressing):
 
     Attributes
     ----------
-    net_, history_
+    net_, steps_, history_
         As for `SnapshotEnsembleClassifier`.
 
     References

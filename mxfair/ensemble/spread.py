@@ -349,6 +349,9 @@ def seed_spread(
     large. Members that disagree on a sample decide about it by the luck of their seeds, and its group tells for whom
     that is so; their gaps may be equal nevertheless.
 
+    Whatever differs between the members is called the seeds' here. That is so of `SeedEnsembleClassifier` and of a loop
+    over ``random_state``; in bagging members differ in their rows as well, in voting and boosting in what they are.
+
     References
     ----------
     Marx, Calmon and Ustun, "Predictive Multiplicity in Classification", ICML 2020, definitions 2 and 3.

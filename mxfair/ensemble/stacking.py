@@ -14,13 +14,12 @@ from sklearn.model_selection import StratifiedKFold
 from mxfair._compat import import_mxnet
 from mxfair._inference import forward
 from mxfair._validation import InputError, InputTypeError, one_of, positive_integer, to_numpy
-from mxfair.ensemble._combining import Combining, as_given
+from mxfair.ensemble._combining import Combining, as_given, check_given
 from mxfair.ensemble._score_block import check_steps
 from mxfair.ensemble.block import StackedEnsemble
 from mxfair.estimator import GluonClassifier, GluonRegressor
 from mxfair.estimator._job import TrainingData
 from mxfair.estimator._kinds import Classifying, Regressing
-from mxfair.estimator._plan import Plan
 
 mx: Any = import_mxnet()
 
@@ -62,7 +61,7 @@ class _Stacking(Combining):
             anything is trained.
         """
         one_of(self.features, ("score", "probability"), "features")
-        self._check_final(groups)
+        self._check_final(groups, sample_weight)
         with self._anew():
             data, members, rng = self._begin(X, y, groups, sample_weight)
             self._shape_of_outputs = (len(members), self._n_outputs(data))
@@ -93,7 +92,7 @@ class _Stacking(Combining):
 
     # The net on top.
 
-    def _check_final(self, groups: Any) -> None:
+    def _check_final(self, groups: Any, sample_weight: Any) -> None:
         given = self.final_estimator
         if given is None:
             return
@@ -102,8 +101,7 @@ class _Stacking(Combining):
                 f"'final_estimator' must be a {self._final_type.__name__} or None; got {type(given).__name__}."
             )
         check_steps(given, "'final_estimator'")
-        if groups is None and Plan(given.mitigation, given.criterion).needs_groups:
-            raise InputError("'groups' must be given for the mitigation of 'final_estimator'. Pass groups=.")
+        check_given(given, "'final_estimator'", groups, sample_weight)
 
     def _final(self, data: TrainingData) -> Any:
         """Return the estimator on top; that of ours begins as the mean of the members."""

@@ -12,7 +12,7 @@ from mxfair._validation import InputError, InputTypeError, numbers, one_of
 from mxfair.criterion import criterion_named
 from mxfair.ensemble._combining import Combining, as_given
 from mxfair.ensemble.block import Ensemble
-from mxfair.ensemble.weights import ParetoWeights, pareto_weights
+from mxfair.ensemble.weights import ParetoWeights, _task, pareto_weights
 from mxfair.estimator._job import TrainingData
 from mxfair.estimator._kinds import Classifying, Regressing
 from mxfair.estimator._validation_rows import split
@@ -56,10 +56,14 @@ class _Voting(Combining):
         pareto = isinstance(self.weights, str)
         if pareto:
             self._check_pareto(groups)
+        elif self.max_gap is not None:
+            raise InputError(f"'max_gap' must be None unless weights='pareto'; got {self.max_gap!r}.")
         with self._anew():
             data, members, rng = self._begin(X, y, groups, sample_weight)
             weights = None if pareto or self.weights is None else _checked(self.weights, len(members))
             rows, held = self._split(data, rng) if pareto and not self.prefit else (None, None)
+            if pareto:
+                self._check_choice(data if held is None else data.take(held), how)
             seeds = rng.integers(2**31 - 1, size=len(members)).tolist()
             if self.prefit:
                 self.estimators_ = [one for _, one in members]
@@ -90,6 +94,17 @@ class _Voting(Combining):
         if bound is not None and not number:
             raise InputError(f"'max_gap' must be a number, 0 or more, or None; got {bound!r}. Pass, e.g., 0.05.")
 
+    def _check_choice(self, data: TrainingData, how: str) -> None:
+        """Raise where these rows cannot choose, whatever members say of them."""
+        scores = np.zeros((1, len(data), self._n_outputs(data)))
+        groups: Any = data.groups
+        options: dict[str, Any] = {"criterion": self._criterion_of_codes(), "combine": how, "probability": False}
+        _task(scores, self._labels(data), groups, **options)[0].problem()
+
+    @staticmethod
+    def _labels(data: TrainingData) -> np.ndarray:
+        return data.target.astype(np.int64) if data.n_classes else data.target
+
     def _split(self, data: TrainingData, rng: np.random.Generator) -> tuple[Any, Any]:
         """Return the rows to train on and those that choose the weights."""
         options = SimpleNamespace(early_stopping=True, max_gap=None, validation_fraction=self.validation_fraction)
@@ -99,7 +114,7 @@ class _Voting(Combining):
         """Set the weights along the front of the validation rows."""
         found = pareto_weights(
             ensemble.member_scores(data.X),
-            data.target.astype(np.int64) if data.n_classes else data.target,
+            self._labels(data),
             data.groups,
             self._criterion_of_codes(),
             combine=ensemble.combine,

@@ -152,7 +152,10 @@ class GluonEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn is un
         check_is_fitted(self, "net_")
         if getattr(self, "steps_", None):
             return through_steps(self, _input.table(self, on_host(X), reset=False), None, groups, None, reset=False)
-        return _input.checked(self, on_host(X), reset=False)
+        features = _input.checked(self, on_host(X), reset=False)
+        if groups is not None:  # nothing needs them, but a wrong column is a mistake
+            same_length(X=features, groups=groups if isinstance(groups, Groups) else Groups(groups))
+        return features
 
     # Outputs.
 

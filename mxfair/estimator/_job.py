@@ -186,8 +186,7 @@ def _loader(
     items: list[np.ndarray] = [data.X, data.target]
     plain = loss
     if plan.loss is not None:
-        n_classes = max(2, data.n_classes)
-        loss = plan.group_loss(loss, groups, n_classes, estimator)  # type: ignore[arg-type]  # asked for before
+        loss = plan.group_loss(loss, groups, data.n_classes, estimator)  # type: ignore[arg-type]  # asked for before
     if plan.weighting is not None:
         if weight is not None:
             raise InputError(

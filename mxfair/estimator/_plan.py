@@ -107,6 +107,11 @@ class Plan:
     def group_loss(self, base: Any, groups: Groups, n_classes: int, estimator: Any) -> Any:
         """Return the loss of (pred, label, group) that the mitigation makes of a base loss."""
         part = self.loss
+        if int(groups.known.sum()) < 2:
+            raise InputError(
+                f"'groups' must hold two known groups or more for mitigation={part!r}; got {', '.join(groups.names)}. "
+                "Pass the sensitive attribute of all rows."
+            )
         if isinstance(part, Penalized):
             return part._loss(base, groups, self.criterion_of(part, estimator), n_classes)
         if isinstance(part, Penalty):

@@ -25,6 +25,9 @@ class ValidationLoss(Callback):
     def __init__(self, X: np.ndarray, target: np.ndarray, loss: Any, weight: np.ndarray | None = None) -> None:
         self._X, self._target, self._loss, self._weight = X, target, loss, weight
 
+    def __repr__(self) -> str:
+        return f"ValidationLoss({len(self._X):,} rows)"
+
     def on_epoch_end(self, state: TrainingState) -> None:
         """See `Callback.on_epoch_end`."""
         ctx, start, parts = context_of(state.net), 0, []

@@ -79,7 +79,7 @@ class GluonClassifier(Classifying, OneNet):
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     net_ : gluon.Block
-        The trained net.
+        The trained net; it expects what `steps_` return.
     loss_ : gluon.loss.Loss
         The loss it was trained with.
     history_ : History

@@ -8,8 +8,8 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from mxfair import loss as losses
-from mxfair._validation import one_of
-from mxfair.criterion import Criterion
+from mxfair._validation import InputError, one_of
+from mxfair.criterion import Criterion, LossCriterion, criterion_named
 from mxfair.groups import Groups
 from mxfair.loss import PenalizedLoss
 
@@ -25,6 +25,8 @@ PENALTIES = {
     "hgr": losses.HGRPenalty,
     "mutual_information": losses.MutualInformationPenalty,
 }
+#: Those that compare rates of classes.
+OF_DECISIONS = ("gap", "mutual_information")
 
 
 class Mitigation(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -147,7 +149,7 @@ class Penalized(Mitigation):
     penalty : {"gap", "correlation", "mmd", "wasserstein", "cramer_von_mises", "hsic", "hgr", "mutual_information"}
         Which one, default "gap", the `mxfair.loss.GapPenalty`.
     criterion : str or Criterion, optional
-        What it conditions on. Default: the estimator's criterion.
+        What it conditions on. Default: the estimator's criterion; demographic parity where that compares losses.
     strength : float or callable, default=1.0
         Factor of the penalty, or a schedule.
     options : dict, optional
@@ -178,5 +180,13 @@ class Penalized(Mitigation):
 
     def _loss(self, base: Any, groups: Groups, criterion: Any, n_classes: int) -> Any:
         kind = PENALTIES[one_of(self.penalty, PENALTIES, "penalty")]
-        options = {"n_classes": n_classes, "strength": self.strength, **(self.options or {})}
+        if not n_classes and self.penalty in OF_DECISIONS:
+            others = ", ".join(name for name in PENALTIES if name not in OF_DECISIONS)
+            raise InputError(
+                f"'penalty' must be one that a regression can have; got {self.penalty!r}, whose rates are of classes. "
+                f"Choose {others}."
+            )
+        if self.criterion is None and isinstance(criterion_named(criterion, losses=True), LossCriterion):
+            criterion = "demographic_parity"  # what a distance of predictions means without labels
+        options = {"n_classes": max(2, n_classes), "strength": self.strength, **(self.options or {})}
         return PenalizedLoss(base, kind(criterion, groups, **options))

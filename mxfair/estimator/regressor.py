@@ -23,9 +23,11 @@ class GluonRegressor(Regressing, OneNet):
         Of (pred, label), or a `GroupLoss`; or a function that makes one. Default: half the squared error, ``L2Loss``.
     mitigation : str, object or list, optional
         As for `GluonClassifier`, for those that know regression targets: batches and weights (over bins of the target),
-        ``"group_dro"``, penalties for which a target does not matter, and steps.
+        ``"group_dro"``, steps, and penalties of distances between predictions, such as ``"hsic_penalty"`` (not those of
+        gaps and of mutual information, which are of classes).
     criterion : str or Criterion, default="bounded_group_loss"
-        What should be equal between groups, for mitigations that do not say so.
+        What should be equal between groups, for mitigations that do not say so. Penalties, which compare no losses,
+        then take demographic parity.
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, ctx, verbose, random_state
         As for `GluonClassifier`.
 

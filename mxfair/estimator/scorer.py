@@ -25,7 +25,7 @@ def gap_scorer(criterion: str | Criterion = "equalized_odds", *, positive: Any =
     -------
     scorer
         For ``scoring=`` of `cross_validate` and `GridSearchCV`, which are given the groups through scikit-learn's
-        metadata routing.
+        metadata routing. Of classifiers: for a regression write a scorer with a function of `mxfair.metric`.
 
     Raises
     ------

@@ -205,21 +205,21 @@ class Graph:
 
     def _each(self) -> Any:
         """Give each net a loss of its own."""
-        values, states = [], []
+        values, heads, states = [], [], []
         for k, (net, loss, place) in enumerate(zip(self._nets, self._losses, self.places)):
             names = ["data", "label", "third"][: 3 if isinstance(loss, GroupLoss) else 2]
             data, *rest = map(mx.sym.var, names)
-            outputs = getattr(loss, "_outputs", loss)(net(data), *rest)
-            outputs = outputs if isinstance(outputs, list) else [outputs]
+            outputs = _with_head(loss, net(data), rest)
             params = {**net.collect_params(), **loss.collect_params()}
             items = {name: self._item(name, place).name for name in names}
             graph = self._own(mx.sym.Group(outputs), k, params, items)
             values.append(graph[0])
-            states += [mx.sym.BlockGrad(graph[i]) for i in range(1, len(outputs))]
+            heads.append(graph[1])
+            states += [mx.sym.BlockGrad(graph[i]) for i in range(2, len(outputs))]
             self.states += [(f"{k}/{state.name}", state) for state in _state_list(loss)]
-        value = mx.sym.concat(*values, dim=0)
+        value, head = mx.sym.concat(*values, dim=0), mx.sym.concat(*heads, dim=0)
         more = [mx.sym.concat(*states, dim=0)] if states else []
-        return mx.sym.Group([mx.sym.BlockGrad(value), mx.sym.MakeLoss(value), *more])
+        return mx.sym.Group([mx.sym.BlockGrad(value), mx.sym.MakeLoss(head), *more])
 
 
 class _Part:
@@ -315,9 +315,19 @@ class _Bound:
         return outputs
 
 
+def _with_head(loss: Any, pred: Any, rest: list[Any]) -> list[Any]:
+    """Return the loss of each row, what has its derivative, and the new states."""
+    if getattr(loss, "steered", False):  # as `SplitGraph` does: where an output is 0, Gluon's derivative is another
+        value, slope, *states = loss._steered_outputs(mx.sym, mx.sym.BlockGrad(pred), *rest)
+        return [value, mx.sym.BlockGrad(slope) * mx.sym.reshape(pred, shape=(-1,)), *states]
+    outputs = getattr(loss, "_outputs", loss)(pred, *rest)
+    value, *states = outputs if isinstance(outputs, list) else [outputs]
+    return [value, value, *states]
+
+
 def _cross_entropy(pred: Any, width: int, label: Any, weight: Any = None) -> tuple[Any, Any]:
     """Return Gluon's cross-entropy bit for bit, and what has its derivative, at half the cost of its own backward."""
-    label = mx.sym.reshape(label, shape=(-1,))
+    label = mx.sym.clip(mx.sym.reshape(label, shape=(-1,)), 0, width - 1)  # as pick does, unlike one_hot
     log = mx.sym.log_softmax(mx.sym.BlockGrad(pred), axis=-1)
     value, slope = -mx.sym.pick(log, label, axis=-1), mx.sym.exp(log) - mx.sym.one_hot(label, depth=width)
     if weight is not None:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("mxnet")
 
-from _estimator_exceptions import EXCEPTIONS, verdict
+from _estimator_exceptions import EXCEPTIONS, OWN, verdict
 from sklearn.base import clone
 
 from mxfair.ensemble import (
@@ -32,8 +32,8 @@ class _WithGroups(AdaFairClassifier):
         return super().fit(X, y, groups=groups, sample_weight=sample_weight)
 
 
-MEMBER = GluonClassifier((8,), epochs=25, learning_rate=0.03)
-STAGE = GluonRegressor((8,), epochs=10, learning_rate=0.03)
+MEMBER = GluonClassifier("logistic", epochs=30, learning_rate=0.1)  # one batch: the order of rows is none of its own
+STAGE = GluonRegressor("logistic", epochs=5, learning_rate=0.1, batch_size=16)
 #: Votes are counted: that a row of weight 2 is two rows holds where it does for each decision. The groups of
 #: `_WithGroups` are other ones for rows that are repeated.
 VOTES: dict[str, str] = {}
@@ -41,25 +41,27 @@ GROUPS = dict.fromkeys(EXCEPTIONS, "the groups that the test makes differ")
 #: To 1e-7 of sums in float32: whether they pass hangs on the numbers. `test_rows_are_predicted_alike` has the bound.
 ROUNDING = ("check_methods_subset_invariance", "check_methods_sample_order_invariance")
 ESTIMATORS = {
-    "AdaBoostClassifier": (AdaBoostClassifier(MEMBER, n_estimators=4, random_state=0), VOTES),
-    "AdaFairClassifier": (_WithGroups(MEMBER, n_estimators=4, validation_fraction=None, random_state=0), GROUPS),
+    "AdaBoostClassifier": (AdaBoostClassifier(MEMBER, n_estimators=2, random_state=0), VOTES),
+    "AdaFairClassifier": (_WithGroups(MEMBER, n_estimators=2, validation_fraction=None, random_state=0), GROUPS),
     "GradientBoostingClassifier": (
-        GradientBoostingClassifier(STAGE, n_estimators=6, learning_rate=0.5, random_state=0),
+        GradientBoostingClassifier(STAGE, n_estimators=2, learning_rate=1.0, random_state=0),
         EXCEPTIONS,
     ),
     "GradientBoostingRegressor": (
-        GradientBoostingRegressor(STAGE, n_estimators=10, learning_rate=0.5, random_state=0),
+        GradientBoostingRegressor(STAGE, n_estimators=3, learning_rate=1.0, random_state=0),
         EXCEPTIONS,
     ),
 }
+#: Those that pass all checks; the others share their code.
+WHOLE = ("AdaBoostClassifier", "GradientBoostingRegressor")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_boosting_does_what_scikit_learn_asks(name):
-    """All of scikit-learn's checks pass but those of the table, and each of these fails."""
+    """All of scikit-learn's checks pass but those of the table, and each of these fails; of some, some are run."""
     estimator, expected = ESTIMATORS[name]
-    unexpected, mended = verdict(estimator, expected)
+    unexpected, mended = verdict(estimator, expected, only=None if name in WHOLE else OWN)
     assert {check: text for check, text in unexpected.items() if check not in ROUNDING} == {}
     assert mended == []
 

@@ -13,7 +13,7 @@ import mxfair  # noqa: F401  before mxnet
 mx = pytest.importorskip("mxnet")
 
 from mxfair._validation import InputError, InputTypeError  # noqa: E402
-from mxfair.ensemble import AdaBoostClassifier, _rounds  # noqa: E402
+from mxfair.ensemble import AdaBoostClassifier, BaggingClassifier, SeedEnsembleClassifier, _rounds  # noqa: E402
 from mxfair.estimator import GluonClassifier  # noqa: E402
 
 
@@ -232,3 +232,24 @@ def test_data_that_cannot_be_used(rows):
         AdaBoostClassifier(weak()).fit(np.where(X > 2, np.nan, X), y)
     with pytest.raises(InputError, match="two classes or more"):
         AdaBoostClassifier(weak()).fit(X, np.zeros(len(y)))
+
+
+def test_each_member_begins_with_the_whole_rate(rows, monkeypatch):
+    """A scheduler of the learning rate has a state, which is each training's own."""
+    X, y, _ = rows
+    found, run = [], _rounds.Job.run
+    monkeypatch.setattr(_rounds.Job, "run", lambda job: (run(job), found.append(job.trainer.learning_rate))[0])
+    schedule = mx.lr_scheduler.FactorScheduler(15, 0.5)
+    net = weak(optimizer_params={"lr_scheduler": schedule})
+    AdaBoostClassifier(net, n_estimators=3, random_state=0).fit(X, y)
+    assert len(found) > 1
+    assert len(set(found)) == 1
+    assert found[0] < net.learning_rate
+
+
+def test_nets_of_a_function_may_have_the_same_names(rows):
+    """Members are given names of their own before they are trained, also where a function gives one prefix to all."""
+    X, y, _ = rows
+    net = weak(net=lambda n_in, n_out: mx.gluon.nn.Dense(n_out, in_units=n_in, prefix="one_"))
+    for kind in (AdaBoostClassifier, BaggingClassifier, SeedEnsembleClassifier):
+        assert len(kind(net, n_estimators=3, random_state=0).fit(X, y).net_.nets) > 1

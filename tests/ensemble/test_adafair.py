@@ -261,3 +261,21 @@ def test_a_criterion_of_ones_own_is_taken(rows):
     model.fit(X, y, groups=groups)
     table = GroupConfusion.of(y, next(model.staged_predict(X)), groups)
     assert model.gaps_[0] == pytest.approx(sum(gap.value for gap in EO.gaps(table)))
+
+
+@pytest.mark.parametrize("mitigation", ["massaging", "cell_smote", "reweighing"])
+def test_rows_that_choose_members_are_as_they_were_given(rows, mitigation, monkeypatch):
+    """Mitigations change labels, number and weights of the rows that are trained on, not of those held out."""
+    X, y, groups = rows
+    seen, plain = [], AdaFairClassifier._rounds
+    monkeypatch.setattr(
+        AdaFairClassifier, "_rounds", lambda self, run, *rest: seen.append((run, *rest)) or plain(self, run, *rest)
+    )
+    AdaFairClassifier(member(mitigation=mitigation), n_estimators=2, random_state=0).fit(X, y, groups=groups)
+    run, _, held = seen[0]
+    places = {row.tobytes(): place for place, row in enumerate(X)}
+    given = [places[row.tobytes()] for row in held.X]
+    np.testing.assert_array_equal(held.target, y[given])
+    assert held.weight is None
+    rest = np.delete(np.arange(len(y)), given)
+    assert len(run.data) > len(rest) or (run.data.target != y[rest]).any() or np.ptp(run.weight) > 0

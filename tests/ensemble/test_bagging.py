@@ -426,3 +426,18 @@ def test_a_fit_that_fails_leaves_the_ensemble_as_it_was() -> None:
     assert np.array_equal(model.predict_proba(X), expected)
     assert set(model.predict(X)) == {"yes", "no"}
     assert not model.oob_report(seed=0).empty
+
+
+def test_a_warm_start_forgets_the_out_of_bag_figures_of_fewer_members():
+    """They are not those of the ensemble that is there then."""
+    model = bagging(oob_score=True).fit(X, Y, groups=GROUPS)
+    model.set_params(n_estimators=6, warm_start=True, oob_score=False).fit(X, Y, groups=GROUPS)
+    assert not [name for name in vars(model) if "oob_" in name and name != "oob_score"]
+    with pytest.raises(InputError, match="'oob_score' must be True"):
+        model.oob_report()
+
+
+def test_a_member_whose_rows_have_no_weight_is_named():
+    """Rows are drawn without weights: few that count may all be left out."""
+    with pytest.raises(InputError, match="'sample_weight' above 0; those of member"):
+        bagging(n_estimators=20, max_samples=0.1).fit(X, Y, sample_weight=np.arange(N) < 3)

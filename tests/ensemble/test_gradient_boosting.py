@@ -154,7 +154,7 @@ def test_early_stopping_keeps_the_best_stage(rows):
     X = rows[0]
     y = np.random.default_rng(0).integers(0, 2, len(X))
     model = GradientBoostingClassifier(
-        small(epochs=20), n_estimators=40, learning_rate=1.0, early_stopping=True, n_iter_no_change=3, random_state=0
+        small(epochs=8), n_estimators=40, learning_rate=1.0, early_stopping=True, n_iter_no_change=3, random_state=0
     ).fit(X, y)
     losses = model.validation_score_
     assert len(losses) < 40
@@ -308,3 +308,37 @@ def test_data_that_cannot_be_used(rows):
         GradientBoostingClassifier(small()).fit(X, np.zeros(len(y)))
     with pytest.raises(InputError, match="must not be zero for all"):
         GradientBoostingClassifier(small()).fit(X, y, sample_weight=np.zeros(len(y)))
+
+
+@pytest.mark.parametrize("mitigation", ["massaging", "cell_smote"])
+def test_rows_that_stop_early_are_as_they_were_given(rows, mitigation, monkeypatch):
+    """Mitigations change labels and numbers of the rows that are trained on, not of those held out."""
+    X, _, y, _ = rows
+    groups = (np.random.default_rng(0).random(300) < 0.3 + 0.4 * y).astype(int)
+    parts, kind = [], shared._Part
+    monkeypatch.setattr(shared, "_Part", lambda data: parts.append((data, kind(data))) or parts[-1][1])
+    model = GradientBoostingClassifier(
+        small(mitigation=mitigation), n_estimators=2, early_stopping=True, validation_fraction=0.3, random_state=0
+    )
+    model.fit(X, y, groups=groups)
+    (train, _), (held, _) = parts
+    places = {row.tobytes(): place for place, row in enumerate(X)}
+    given = [places[row.tobytes()] for row in held.X]
+    np.testing.assert_array_equal(held.target, y[given])
+    rest = np.delete(np.arange(300), given)
+    assert len(train) > len(rest) or (train.target != y[rest]).any()
+
+
+def test_rows_without_weight_are_not_drawn(rows, monkeypatch):
+    """With a share of the rows, nets are fitted to a share of those that count."""
+    X, values, _, _ = rows
+    weight = np.where(np.arange(300) < 12, 1.0, 0.0)
+    seen, train = [], shared.Rounds.train
+    monkeypatch.setattr(
+        shared.Rounds, "train", lambda self, number, **new: seen.append(new["X"]) or train(self, number, **new)
+    )
+    model = GradientBoostingRegressor(small(), n_estimators=4, subsample=0.25, random_state=0)
+    model.fit(X, values, sample_weight=weight)
+    count = {row.tobytes() for row in X[:12]}
+    assert [len(part) for part in seen] == [3] * 4
+    assert all(row.tobytes() in count for part in seen for row in part)

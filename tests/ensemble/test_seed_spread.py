@@ -89,7 +89,7 @@ def simulated(rates, rng, rows=800):
 def test_the_seeds_part_is_the_spread_of_the_true_gaps(gaps):
     """Over many samples of rows, the variance less the rows' part is the variance of the true gaps, 0 where equal."""
     rng, parts = np.random.default_rng(0), []
-    for _ in range(50):
+    for _ in range(30):
         preds, labels, groups = simulated([(0.3, 0.3 + gap) for gap in gaps], rng)
         spread = SeedSpread.of(preds, labels, groups, "demographic_parity", n_resamples=50, random_state=rng)
         parts.append((spread.sd**2, spread.rows_sd["gap"] ** 2))

@@ -223,3 +223,19 @@ def test_it_is_one_block_one_file_and_one_pickle(tmp_path):
         np.testing.assert_allclose(copy.decision_function(X), scores, atol=1e-5)
     assert read.get_params()["net__epochs"] == 3
     assert read.final_estimator.mitigation == "fairbatch"
+
+
+@pytest.mark.parametrize("place", ["member", "top"])
+def test_weights_that_a_mitigation_leaves_no_place_for_are_refused_before_anything_is_trained(place, monkeypatch):
+    """A loss of groups takes the third item of a batch, in a member and in the final estimator."""
+    X, y, groups = table()
+    trained = []
+    monkeypatch.setattr(StackingClassifier, "_trained", lambda *args, **kwargs: trained.append(args))
+    fair = GluonClassifier("logistic", mitigation="gap_penalty", **OPTIONS)
+    plain = GluonClassifier("logistic", **OPTIONS)
+    model = StackingClassifier([("one", plain), ("two", fair if place == "member" else plain)], fair, cv=2)
+    if place == "member":
+        model.set_params(final_estimator=None)
+    with pytest.raises(InputError, match="'sample_weight' must not be given with the mitigation of"):
+        model.fit(X, y, groups, sample_weight=np.ones(len(y)))
+    assert not trained

@@ -24,7 +24,7 @@ from mxfair.preprocessing import ByGroup, StandardScaler
 OPTIONS = {"learning_rate": 0.02, "epochs": 3, "batch_size": 32}
 
 
-def table(rows=240, classes=2):
+def table(rows=160, classes=2):
     """Return features, text labels and groups."""
     rng = np.random.default_rng(5)
     X, groups = rng.normal(size=(rows, 4)), rng.integers(0, 2, rows)
@@ -298,3 +298,17 @@ def test_it_is_one_block_one_file_and_one_pickle(tmp_path):
         np.testing.assert_allclose(copy.weights_, model.weights_)
     assert [name for name, _ in read.estimators] == ["line", "net", "wide"]
     assert read.estimators[0][1].epochs == 3
+
+
+def test_rows_that_cannot_choose_are_refused_before_anything_is_trained(monkeypatch):
+    """A group that has no held-out rows, or a criterion of another label."""
+    X, y, groups = table()
+    rare = np.where(np.arange(len(y)) < 2, "rare", groups.astype(str))
+    other = criterion_named("equalized_odds").with_positive("maybe")
+    trained = []
+    monkeypatch.setattr(VotingClassifier, "_trained", lambda *args, **kwargs: trained.append(args))
+    for given, criterion, words in ((rare, "equalized_odds", "'rare' has none"), (groups, other, "'positive' must")):
+        model = VotingClassifier(members(), weights="pareto", criterion=criterion, random_state=0)
+        with pytest.raises(InputError, match=words):
+            model.fit(X, y, groups=given)
+    assert not trained
