@@ -157,7 +157,7 @@ class WassersteinBarycenter(PostProcessor):
             weight.
         """
         self._options()
-        self.__dict__.pop("knots_", None)  # a fit that fails leaves nothing fitted
+        self._forget()
         values = checked_scores(scores)
         if groups is None:
             raise InputError("'groups' must be given; got None. Pass the group of each sample.")
@@ -390,6 +390,9 @@ class WassersteinBarycenter(PostProcessor):
         known = codes >= 0
         shifts = self._shifts(values[known], codes[known], None)
         self.cost_ = float(np.average(shifts**2, weights=weight[known]))
+
+    def _check_options(self) -> None:
+        self._options()
 
     def _options(self) -> None:
         one_of(self.ties, ("average", "random"), "ties")
