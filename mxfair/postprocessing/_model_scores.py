@@ -98,6 +98,8 @@ def _net_scores(net: Any, method: str, X: Any) -> np.ndarray:
         values = scores(output)
         return np.column_stack([1 - values, values]) if values.ndim == 1 else values
     if method == "decide":
+        if not np.isfinite(output).all():
+            raise InputError("'estimator' must return finite outputs; the net returned NaN or infinity. Look at it.")
         return (output[:, 0] > 0).astype(int) if output.shape[1] == 1 else output.argmax(axis=1)
     if output.shape[1] == 1:
         return np.asarray(output[:, 0])

@@ -304,6 +304,20 @@ def test_bare_nets_are_wrapped():
         np.testing.assert_array_equal(again.predict(X, groups), model.predict(X, groups))
 
 
+@pytest.mark.parametrize("post", [EqualizedOddsMixing(), thresholds()])
+def test_outputs_of_a_net_that_are_no_numbers_are_refused(post):
+    """NaN is no decision and no score."""
+    pytest.importorskip("mxnet")
+    from mxfair.net import logistic
+
+    X, y, groups = table(200)
+    net = logistic(4)
+    net.initialize()
+    X[7] = np.nan
+    with pytest.raises(InputError, match="finite"):
+        PostProcessed(net, post).fit(X, y, groups)
+
+
 class Folded(LogisticRegression):
     """A classifier that calls something else groups, as searches of scikit-learn did."""
 
