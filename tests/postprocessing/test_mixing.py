@@ -174,6 +174,16 @@ def test_costs_that_cannot_agree_are_warned_of():
     assert np.ptp(mixing.costs_[:, 1]) > 0.5
 
 
+def test_weights_of_withheld_scores_count_as_rows():
+    """A row of weight two is two rows."""
+    scores, labels, groups = scored(500)
+    weight = np.random.default_rng(0).integers(1, 4, 500)
+    weighted = CalibratedCostMixing((1, 2)).fit(scores, labels, groups, sample_weight=weight.astype(float))
+    repeated = CalibratedCostMixing((1, 2)).fit(*(np.repeat(part, weight) for part in (scores, labels, groups)))
+    for name in ("alphas_", "base_rates_", "costs_"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-12)
+
+
 def test_scores_stay_where_a_base_rate_costs_less():
     """Withholding scores that are worse than their base rate would widen the gap: none is withheld."""
     labels, groups = np.tile([0, 1], 1000), np.repeat(["bad", "worse"], 1000)

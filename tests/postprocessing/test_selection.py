@@ -204,3 +204,9 @@ def test_bad_options_are_refused():
         TopK(10).rank(scores, [None, *groups[1:]])
     with pytest.raises(InputError, match="probabilities"):
         TopK(10, rule="equal_opportunity").rank(scores * 3, groups)
+
+
+def test_a_prefix_that_chance_has_at_the_very_level_is_rejected():
+    """The test asks for more than its level: of one row at 1/2, none protected has a chance of 1/2 exactly."""
+    np.testing.assert_array_equal(minima(3, 0.5, 0.5), [1, 1, 2])
+    np.testing.assert_array_equal(minima(3, 0.5, 0.5 - 1e-9), [0, 1, 1])
