@@ -27,7 +27,7 @@ setup(
         "mxnet>=1.9.1,<2",  # the engine
         "numpy>=1.21,<2",  # mxnet 1.9.1 was built for NumPy 1
         "pandas>=1.4,<3",  # data frames in and out; pandas 3 needs NumPy 2
-        "scikit-learn>=1.3",  # metadata routing, __sklearn_clone__; Bunch, AUC, the diabetes data, preprocessing, estimator base classes
+        "scikit-learn>=1.3",  # metadata routing, __sklearn_clone__; Bunch, AUC, preprocessing, estimator base classes
         "scipy>=1.10,<2",  # exact tests of tables; mxnet reads scipy.sparse.csr, which SciPy 2 removes
         "matplotlib>=3.5",  # plots in the report
         "jinja2>=3.0",  # the HTML report
