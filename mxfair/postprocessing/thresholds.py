@@ -81,7 +81,7 @@ class GroupThresholds(_GroupDecisions):
     accuracy parity); for others (predictive parity, treatment equality) common values are searched for on a grid that
     is refined, and the result need not be the best. An objective whose denominator moves (precision, F1) is maximised
     by Dinkelbach's method. With fixed thresholds and `selection_rate` the result is the best one that a price of
-    selections gives, not always the best there is.
+    selections or some ways to share them among the groups give, not always the best there is.
 
     References
     ----------
