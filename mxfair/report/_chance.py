@@ -23,7 +23,8 @@ def chance_of_largest(metric: PairMetric, preds: np.ndarray) -> float:
     if pair is None or metric.floor is None:
         return float("nan")
     a, b = (metric.groups.index(group) for group in pair)
-    floor = float(metric.floor[a, b])
+    highest = 1.0 if metric.name == "ks_distance" else np.inf  # formulas for large groups exceed it for tiny ones
+    floor = min(float(metric.floor[a, b]), highest)
     sizes = np.sort(metric.support[metric.known & (metric.support > 0)])[:_GROUPS]
     values, counts = np.unique(preds, return_counts=True)
     if len(sizes) < 3 or len(values) < 2:
@@ -40,7 +41,7 @@ def chance_of_largest(metric: PairMetric, preds: np.ndarray) -> float:
         one = np.abs(bridges) @ widths
         largest = np.max([(np.abs(scaled - scaled[:, [k]]) @ widths).max(axis=1) for k in range(len(sizes))], axis=0)
     of_pair = one.mean() * np.sqrt(1 / metric.support[a] + 1 / metric.support[b])
-    return floor * float(largest.mean() / of_pair) if of_pair > 0 else floor
+    return min(floor * float(largest.mean() / of_pair), highest) if of_pair > 0 else floor
 
 
 def _bridges(function: np.ndarray, n_groups: int) -> np.ndarray:

@@ -222,6 +222,12 @@ def test_chance_of_the_largest_distance_is_that_of_shuffled_groups(tied):
         assert gaps.loc[function.__name__, "noise_floor[model]"] == pytest.approx(chance, rel=0.1)
 
 
+def test_chance_never_exceeds_the_largest_possible_distance():
+    """Of groups of single rows a KS distance is 1 by chance, whatever the formula for large groups says."""
+    gaps = evaluate_predictions(np.arange(6.0), np.arange(6.0), list("abcdef"), task="regression").gaps
+    assert gaps.loc["ks_distance", "noise_floor[model]"] == 1
+
+
 def test_three_models_stand_below_each_gap_in_eighty_columns(data, both):
     """Each model's gap has its change and its interval in one line."""
     labels, preds, groups = data
