@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mxfair._table_file import column, column_names, group_columns, read_table
-from mxfair._task import is_value
+from mxfair._task import MAX_CLASSES, is_value
 from mxfair._validation import InputError, one_of, plural
 from mxfair.groups import Groups
 from mxfair.report import FairnessReport, evaluate_predictions
@@ -85,6 +85,9 @@ def _check(options: AuditOptions) -> None:
             f"--score must be given once for each --prediction, in the same order; got {len(options.scores)} and "
             f"{len(options.predictions)}. Add the missing ones or leave --score out."
         )
+    repeated = next((name for name in options.predictions if options.predictions.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(f"--prediction must name each column once; got '{repeated}' twice. Leave one out.")
     out = options.out
     if out is None:
         return
@@ -106,6 +109,20 @@ def _complete(values: Any, name: str) -> Any:
     return values
 
 
+def _check_classes(label: Any, predictions: list[Any], options: AuditOptions) -> None:
+    """Refuse probabilities or values where decisions are expected, and labels that are no classes."""
+    if options.task is None and (found := label.nunique()) > MAX_CLASSES:
+        raise InputError(
+            f"The column '{label.name}' must hold at most {MAX_CLASSES} classes; got {found:,}. Check --label."
+        )
+    for values in () if is_value(label) else predictions:
+        if is_value(values):
+            raise InputError(
+                f"The column '{values.name}' must hold decisions, since '{label.name}' holds classes; got fractions or "
+                "many numbers. Name decisions and give scores with --score, or add --task regression."
+            )
+
+
 def _classes(label: Any, predictions: list[Any], options: AuditOptions) -> dict[str, Any]:
     """Return the settings of `evaluate_predictions` for classes."""
     import pandas as pd
@@ -113,6 +130,7 @@ def _classes(label: Any, predictions: list[Any], options: AuditOptions) -> dict[
     kinds = {"number" if pd.api.types.is_numeric_dtype(values) else "text" for values in (label, *predictions)}
     if len(kinds) > 1:
         raise InputError("Labels and predictions must be of one kind; got text and numbers. Write both alike.")
+    _check_classes(label, predictions, options)
     found = sorted(pd.concat([label, *predictions]).unique().tolist())
     settings: dict[str, Any] = {"task": "classification", "classes": found}
     texts = [str(value) for value in found]

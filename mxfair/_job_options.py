@@ -21,7 +21,7 @@ class Options:
     controller: str
     net_name: str
     epochs: int
-    batch_size: int
+    batch_size: int | None
     learning_rate: float
     test_size: float
     seed: int

@@ -30,6 +30,8 @@ __all__ = ["Options", "predict", "run"]
 PLAIN, FAIR, BARYCENTER = "plain", "fairbatch", "barycenter"
 #: What batches can be selected for where the target is a number.
 REGRESSION_CRITERIA = ("bounded_group_loss", "demographic_parity")
+#: Samples of a batch, as far as there are so many.
+BATCH_SIZE = 256
 #: Bins of the target for parity of predictions.
 LABEL_BINS = 4
 #: Share of the training rows that a post-processor is fitted on, and the nets are not.
@@ -54,12 +56,13 @@ def run(options: Options) -> None:
     )
     options = _settled(options, task)
     task, held_out = _held_out(options, task)
+    options = replace(options, batch_size=options.batch_size or min(BATCH_SIZE, len(task.train.labels)))
     encoder = TabularEncoder().fit(task.train.frame)
     X, X_test = encoder.transform(task.train.frame), encoder.transform(task.test.frame)
     setup = _set_up(options, task, X)
     console.print(
         f"{task.name}: {len(X):,} training and {len(X_test):,} test rows, {X.shape[1]} features, "
-        f"groups by {task.train.groups.name}",
+        f"{_kind(task)}, groups by {task.train.groups.name}",
         highlight=False,
     )
     histories = _train(options, setup)
@@ -81,6 +84,13 @@ def run(options: Options) -> None:
         f"Wrote {options.out / 'report.html'} (open it in a browser), metrics.json, predictions.csv and the nets.",
         highlight=False,
     )
+
+
+def _kind(task: Task) -> str:
+    """Return what the label was taken for, which for a file of numbers is a guess from its values."""
+    if task.regression:
+        return f"regression of {task.label}"
+    return f"{len(task.classes)} classes of {task.label}"
 
 
 def _check(options: Options) -> None:
@@ -164,7 +174,7 @@ def _set_up(options: Options, task: Task, X: np.ndarray) -> _Setup:
         PLAIN: DataLoader(dataset, options.batch_size, shuffle=True, seed=options.seed),
         FAIR: FairDataLoader(
             dataset,
-            options.batch_size,
+            options.batch_size or BATCH_SIZE,
             net=models[FAIR],
             loss=loss,
             criterion=options.criterion or "equalized_odds",

@@ -107,22 +107,43 @@ def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dic
         state = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         if state.get("schema") != _SCHEMA:
             raise InputError(f"'{folder / _FILE}' must have the schema {_SCHEMA!r}; got {state.get('schema')!r}.")
+        _check_state(state)
         encoder = TabularEncoder.from_dict(state["encoder"])
         name = one_of(name or state["models"][-1], state["models"], "--model")
         net = nets.make(state["net"], len(encoder.get_feature_names_out()), state["n_outputs"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"'{folder / _FILE}' is damaged ({type(error).__name__}). Train the model again.") from error
     step = None
     if name == _STEP:
-        name, step = state["models"][0], load_step(folder / f"{_STEP}.npz")
+        name, step = state["models"][0], _load_step(folder / f"{_STEP}.npz")
     params = folder / f"{name}.params"
     try:
         net.load_parameters(str(params))
     except Exception as error:  # mxnet raises MXNetError, AssertionError or OSError, depending on the damage
         raise InputError(f"'{params}' is missing or damaged. Train the model again.") from error
     return net, encoder, state, step
+
+
+def _check_state(state: dict[str, Any]) -> None:
+    """Raise ValueError or LookupError where a description would give predictions in another unit, or none."""
+    classes, scale = state["classes"], state.get("scale")
+    if not classes:
+        mean, deviation = (float(value) for value in scale or ())
+        if not (np.isfinite(mean) and np.isfinite(deviation) and deviation > 0):
+            raise ValueError("scale")
+    elif scale is not None:
+        raise ValueError("scale")
+    if _STEP in state["models"] and (state["models"][0] == _STEP or not state["group_columns"]):
+        raise ValueError("models")
+
+
+def _load_step(path: Path) -> Any:
+    try:
+        return load_step(path)
+    except (InputError, OSError) as error:
+        raise InputError(f"'{path}' is missing or damaged. Train the model again.") from error
 
 
 def places(scores: np.ndarray) -> np.ndarray:

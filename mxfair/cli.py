@@ -102,7 +102,7 @@ def main() -> None:
 @click.option("--eps", type=click.FloatRange(0, 1), help="How much of a distance barycenter leaves: 0 (default) to 1.")
 @click.option("--net", "net_name", default="logistic", show_default=True, metavar="NAME", help="logistic or mlp.")
 @click.option("--epochs", default=30, show_default=True, type=click.IntRange(min=1))
-@click.option("--batch-size", default=256, show_default=True, type=click.IntRange(min=1))
+@click.option("--batch-size", type=click.IntRange(min=1), help="Default: 256, or all training rows if there are fewer.")
 @click.option("--learning-rate", default=0.001, show_default=True, type=click.FloatRange(min=0, min_open=True))
 @click.option("--test-size", default=0.3, show_default=True, type=float, help="Where no split was published.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0, max=2**31 - 1))

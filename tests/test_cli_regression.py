@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -224,3 +225,74 @@ def test_audit_loads_no_engine(decisions: pathlib.Path) -> None:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("scale", None), ("scale", [1.0]), ("scale", [1.0, "a"]), ("scale", [0.0, 0.0]), ("group_columns", None),
+     ("classes", ["a", "b"]), ("models", []), ("models", ["barycenter"])],
+)  # fmt: skip
+def test_a_damaged_description_gives_no_predictions(
+    trained: tuple[pathlib.Path, Result], tmp_path: pathlib.Path, key: str, value: object
+) -> None:
+    """Without its scale a net would predict in standard deviations: one sentence instead."""
+    folder, _ = trained
+    shutil.copytree(folder / "out", tmp_path / "bad")
+    file = tmp_path / "bad" / "model.json"
+    state = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**state, key: value}), encoding="utf-8")
+    done = invoke("predict", tmp_path / "bad", folder / "people.csv")
+    assert done.exit_code == 2, done.output
+    assert "is damaged" in done.output
+
+
+@pytest.mark.parametrize("content", [None, b"x"])
+def test_a_damaged_barycenter_gives_no_predictions(
+    trained: tuple[pathlib.Path, Result], tmp_path: pathlib.Path, content: bytes | None
+) -> None:
+    """A missing or broken file of the post-processor is one sentence that says what to do."""
+    folder, _ = trained
+    shutil.copytree(folder / "out", tmp_path / "bad")
+    file = tmp_path / "bad" / "barycenter.npz"
+    file.unlink() if content is None else file.write_bytes(content)
+    done = invoke("predict", tmp_path / "bad", folder / "people.csv")
+    assert done.exit_code == 2, done.output
+    assert "missing or damaged. Train the model again." in done.output
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "words"),
+    [("y", "prob", "must hold decisions"), ("stars", "guess", "--task regression"), ("name", "name2", "100 classes")],
+)
+def test_audit_does_not_take_numbers_for_classes(
+    tmp_path: pathlib.Path, label: str, prediction: str, words: str
+) -> None:
+    """Probabilities, predicted values beside whole labels, and names are no decisions, each number a class."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"y": rng.integers(0, 2, 200), "prob": rng.random(200), "stars": rng.integers(1, 6, 200)})
+    table["guess"], table["g"] = table["stars"] + rng.normal(size=200), rng.choice(["a", "b"], 200)
+    table["name"] = table["name2"] = [f"n{i}" for i in range(200)]
+    table.to_csv(tmp_path / "p.csv", index=False)
+    done = invoke("audit", tmp_path / "p.csv", "--label", label, "--prediction", prediction, "--group", "g")
+    assert done.exit_code == 2, done.output
+    assert words in done.output
+    as_values = ("--label", "stars", "--prediction", "guess", "--group", "g", "--task", "regression")
+    assert invoke("audit", tmp_path / "p.csv", *as_values).exit_code == 0
+
+
+def test_audit_refuses_a_prediction_twice(tmp_path: pathlib.Path) -> None:
+    """The message names the option, not an argument of Python."""
+    pd.DataFrame({"y": [0.5, 1.5], "p": [0.5, 1.5], "g": ["a", "b"]}).to_csv(tmp_path / "p.csv", index=False)
+    done = invoke("audit", tmp_path / "p.csv", "--label", "y", "--prediction", "p", "--prediction", "p", "--group", "g")
+    assert done.exit_code == 2
+    assert "--prediction must name each column once" in done.output
+
+
+def test_training_says_its_task_and_needs_no_batch_size_for_few_rows(tmp_path: pathlib.Path) -> None:
+    """What the label was taken for is printed; the usual batch is as large as the rows allow."""
+    make_frame(120).to_csv(tmp_path / "few.csv", index=False)
+    start = ("train", "--data", tmp_path / "few.csv", "--group", "sex", "--epochs", 1)
+    done = invoke(*start, "--label", "income", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "regression of income" in done.output
+    assert "is no better than predicting the mean" in done.output or "are no better than predicting" in done.output

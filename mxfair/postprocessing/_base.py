@@ -99,6 +99,14 @@ class PostProcessor(BaseEstimator):  # type: ignore[misc]  # scikit-learn is unt
         """Tell whether the scores of so many classes are a column for each of them."""
         return False
 
+    def _check_options(self) -> None:
+        """Refuse options that are out of range, where that can be told before a model is trained."""
+
+    def _forget(self) -> None:
+        """Drop what was fitted: a fit that fails leaves nothing that decides."""
+        for name in self._fitted():
+            delattr(self, name)
+
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise InputError(f"{type(self).__name__} must be fitted first. Call fit with held-out rows.")

@@ -45,9 +45,7 @@ class GroupRowsBlock(StepBlock):
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **constants: Any) -> Any:
         """Take the rows of the groups, and compute."""
-        codes = F.cast(args[0], dtype="float32").reshape((-1,))
-        known = (codes >= 0) * (codes < self._last)
-        rows = F.where(known, codes, F.ones_like(codes) * self._last)
+        rows = self._rows(F, args[0])
         values = F.reshape(F.cast(x, dtype="float32"), shape=(-1, self._columns))
         taken = {name: F.take(value, rows, axis=0, mode="clip") for name, value in constants.items()}
         return F.cast(F.reshape_like(self._compute(F, values, **taken), x), dtype=self._type)

@@ -118,8 +118,9 @@ class Chooser:
         search = WindowSearch(self._values, budget, joint=self._rates.joint, max_nodes=MAX_NODES, tolerance=TOLERANCE)
         designs = [curve.design for curve in self.curves]
 
-        def solve(gains: np.ndarray) -> _Solved | None:
-            picks = search.solve([design @ gain for design, gain in zip(designs, gains)])
+        def solve(gains: np.ndarray, caps: np.ndarray | None = None) -> _Solved | None:
+            among = None if caps is None else [d[:, 1:].sum(axis=1) <= cap for d, cap in zip(designs, caps)]
+            picks = search.solve([design @ gain for design, gain in zip(designs, gains)], among)
             if search.unproven > 0:
                 best = "none was found" if picks is None else f"others may be better by up to {search.unproven:.2g}"
                 warnings.warn(
@@ -156,9 +157,31 @@ class Chooser:
                 high, gain = price, float((solved.means * gains).sum())
                 if gain > value:
                     best, value = solved, gain
-            return best
+            return self._capped(solve, gains, best, limit * total * (1 + 1e-12))
 
         return priced
+
+    def _capped(self, solve: Callable[..., _Solved | None], gains: np.ndarray, best: Any, room: float) -> Any:
+        """Return what is better than the best that a price gives, by shares of the selections for each group."""
+        sizes = self._totals.sum(axis=1)
+        value = -np.inf if best is None else float((best.means * gains).sum())
+        starts = [sizes * room / sizes.sum()]
+        for known in [best, solve(gains)]:
+            used = None if known is None else known.means[:, 1:].sum(axis=1)
+            if used is not None and used.sum() > 0:
+                starts.append(used * room / used.sum())
+                shares = np.eye(len(sizes)) if used.sum() < room else np.empty((0, len(sizes)))
+                starts.extend(used + (room - used.sum()) * share for share in shares)
+        for start in starts:
+            caps = start
+            for _ in range(_STEPS):
+                solved = solve(gains, caps)
+                gain = -np.inf if solved is None else float((solved.means * gains).sum())
+                if solved is None or gain <= value + TOLERANCE:
+                    break
+                best, value, used = solved, gain, solved.means[:, 1:].sum(axis=1)
+                caps = used + (room - used.sum()) * sizes / sizes.sum()
+        return best
 
     def _mixed(self, budget: float) -> Callable[[np.ndarray], _Solved | None]:
         """Return the solver of randomized thresholds."""

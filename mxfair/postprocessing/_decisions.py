@@ -197,6 +197,9 @@ class _GroupDecisions(_TwoClasses):
             passed += values > column[codes]
         return np.asarray(ladder[codes, passed])
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "gap_")
+
     def _take(self, choice: Choice) -> None:
         self.thresholds_, self.shares_ = choice.thresholds, choice.shares
         self.counts_ = choice.counts if self.positive_place_ else choice.counts[:, ::-1, ::-1]

@@ -97,8 +97,13 @@ class Table:
         return folds
 
 
-def hold_out(cells: np.ndarray, share: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and a share held out of each cell: at least one of two rows or more."""
+def hold_out(
+    cells: np.ndarray, known: np.ndarray, share: Any, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to train on and a share held out of each cell: at least one of two rows or more.
+
+    Rows of unknown group, which no post-processor uses, are all trained on.
+    """
     if isinstance(share, bool) or not isinstance(share, (int, float, np.number)):
         raise InputTypeError(f"'validation_fraction' must be a number; got {share!r}.")
     if not 0 < share < 1:
@@ -106,7 +111,8 @@ def hold_out(cells: np.ndarray, share: Any, rng: np.random.Generator) -> tuple[n
     order = rng.permutation(len(cells))
     order = order[np.argsort(cells[order], kind="stable")]
     sizes = np.bincount(cells)
-    counts = np.minimum(np.maximum(np.rint(share * sizes).astype(int), 1), sizes - 1)
+    usable = np.bincount(cells, known) > 0
+    counts = np.where(usable, np.minimum(np.maximum(np.rint(share * sizes).astype(int), 1), sizes - 1), 0)
     ranks = np.arange(len(cells)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     held = ranks < counts[cells[order]]
     if not held.any():

@@ -98,6 +98,8 @@ def _net_scores(net: Any, method: str, X: Any) -> np.ndarray:
         values = scores(output)
         return np.column_stack([1 - values, values]) if values.ndim == 1 else values
     if method == "decide":
+        if not np.isfinite(output).all():
+            raise InputError("'estimator' must return finite outputs; the net returned NaN or infinity. Look at it.")
         return (output[:, 0] > 0).astype(int) if output.shape[1] == 1 else output.argmax(axis=1)
     if output.shape[1] == 1:
         return np.asarray(output[:, 0])
@@ -110,15 +112,23 @@ def read(raw: np.ndarray, classes: np.ndarray | None, post: Any, method: str) ->
         return raw if raw.ndim == 1 else _column(raw)
     if post._takes_matrix(len(classes)):
         return raw if raw.ndim == 2 else np.column_stack([-raw / 2, raw / 2])
+    check_classes(classes, post)
+    place = positive_place(classes, post)
+    if raw.ndim == 2:
+        return np.asarray(raw[:, place])
+    return raw if place else -raw
+
+
+def check_classes(classes: np.ndarray, post: Any) -> None:
+    """Refuse classes that a post-processor cannot take."""
+    if post._takes_matrix(len(classes)):
+        return
     if len(classes) != 2:
         raise InputError(
             f"'y' must have two classes for {type(post).__name__}; got {len(classes)}. Use ClassOffsets, or "
             "GroupCalibration with method='temperature'."
         )
-    place = positive_place(classes, post)
-    if raw.ndim == 2:
-        return np.asarray(raw[:, place])
-    return raw if place else -raw
+    positive_place(classes, post)
 
 
 def positive_place(classes: np.ndarray, post: Any) -> int:

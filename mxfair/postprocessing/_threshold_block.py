@@ -52,9 +52,7 @@ class ThresholdBlock(StepBlock):
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **c: Any) -> Any:
         """Compute the margins or probabilities."""
         scores = F.cast(x, dtype="float32").reshape((-1, 1))
-        codes = F.cast(args[0], dtype="float32").reshape((-1,))
-        known = (codes >= 0) * (codes < self._last)
-        rows = F.where(known, codes, F.ones_like(codes) * self._last)
+        rows = self._rows(F, args[0])
         threshold = F.take(c["threshold"], rows, axis=0, mode="clip")
         if self._output == "log_odds":
             scores = F.clip(scores, _EDGE, 1 - _EDGE)

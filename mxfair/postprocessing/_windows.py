@@ -82,8 +82,9 @@ class WindowSearch:
                     kept &= near <= own + self._budget + self._slack
                 self._live[g] = points[kept]
 
-    def solve(self, gains: list[np.ndarray]) -> np.ndarray | None:
-        """Return the chosen point of each group; None where no points agree as far as asked."""
+    def solve(self, gains: list[np.ndarray], among: list[np.ndarray] | None = None) -> np.ndarray | None:
+        """Return the chosen point of each group, of those that `among` marks; None where none agree as far as asked."""
+        self._start = [p if among is None else p[among[g][p]] for g, p in enumerate(self._live)]
         self._gains, self._numbers, self.unproven = gains, itertools.count(), 0.0
         best, found, n_rates = -np.inf, None, self._rates[0].shape[1]
         if self._joint and n_rates == 2:  # divided in several ways first, for a solution that the others must beat
@@ -97,7 +98,7 @@ class WindowSearch:
         """Return the best sum of gains and its points, if they are better than those known; else these."""
         heap: list[_Node] = []
         most_nodes = self._max_nodes // 10 if self._together else self._max_nodes
-        self._push(heap, self._live, width, np.zeros_like(width))
+        self._push(heap, self._start, width, np.zeros_like(width))
         for count in itertools.count():
             if not heap or -heap[0].rank <= best + self._tolerance:
                 break

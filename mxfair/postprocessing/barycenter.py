@@ -66,6 +66,8 @@ class WassersteinBarycenter(PostProcessor):
         Scores of each group and T_a(v) - v; filled up with the last one. With `sequential`, eps is part of the shifts.
     levels_, barycenter_ : ndarray of shape (n_levels,)
         The common quantile function. Empty with `sequential`.
+    eps_ : ndarray of shape (n_attributes,)
+        With `sequential`, the relaxations that the shifts hold; empty without it.
     cost_ : float
         Mean squared change of the fitted rows by T, or by all steps with `sequential`: about what is added to the mean
         squared error of a good regressor at eps 0, and (1 - eps)^2 times that at others.
@@ -157,7 +159,7 @@ class WassersteinBarycenter(PostProcessor):
             weight.
         """
         self._options()
-        self.__dict__.pop("knots_", None)  # a fit that fails leaves nothing fitted
+        self._forget()
         values = checked_scores(scores)
         if groups is None:
             raise InputError("'groups' must be given; got None. Pass the group of each sample.")
@@ -231,10 +233,12 @@ class WassersteinBarycenter(PostProcessor):
         Raises
         ------
         InputError
-            If it is not fitted, a group was not fitted or is unknown, or a score is not finite.
+            If it is not fitted, a group was not fitted or is unknown, a score is not finite, or `sequential`, or `eps`
+            with it, was set after `fit`.
         """
         self._check_fitted()
         self._options()
+        self._check_unchanged()
         values, codes = checked_scores(scores), self.group_codes(groups)
         checked_rows(values, codes)
         shifts = self._shifts(values, codes, self._draws(draws, len(values)))
@@ -256,6 +260,7 @@ class WassersteinBarycenter(PostProcessor):
         """
         self._check_fitted()
         self._options()
+        self._check_unchanged()
         if self.ties == "random":
             raise InputError("'ties' must be 'average' for a block, which draws no numbers; got 'random'. Set it.")
         from mxfair.postprocessing._map_block import ScoreMapBlock  # loads the engine
@@ -268,7 +273,7 @@ class WassersteinBarycenter(PostProcessor):
         shares = self._shares()
         groups = [group.thinned(most) for group in groups]
         target = d.Barycenter(groups, shares)
-        self.weights_ = shares
+        self.weights_, self.eps_ = shares, np.empty(0)
         self.levels_, self.barycenter_ = target.levels, target.values
         maps = [d.map_of(group, target, most) for group in groups]
         self.knots_, self.shifts_ = d.padded([(knots, targets - knots) for knots, targets in maps])
@@ -317,6 +322,7 @@ class WassersteinBarycenter(PostProcessor):
             cells.append(joined)
         self.knots_, self.shifts_ = d.padded(cells)
         self.weights_ = self.levels_ = self.barycenter_ = np.empty(0)
+        self.eps_ = np.array(eps)
         self.ties_ = np.empty((0, 4))
         self._learn_cost(values[known], codes, weight)
         return self
@@ -390,6 +396,18 @@ class WassersteinBarycenter(PostProcessor):
         known = codes >= 0
         shifts = self._shifts(values[known], codes[known], None)
         self.cost_ = float(np.average(shifts**2, weights=weight[known]))
+
+    def _check_unchanged(self) -> None:
+        """Refuse options that were set after the fit and can no longer have an effect."""
+        in_turn = len(self.eps_) > 0
+        eps = np.asarray(self.eps, dtype=float)
+        if in_turn != bool(self.sequential) or (
+            in_turn and (eps.size not in (1, len(self.eps_)) or not np.array_equal(eps + 0 * self.eps_, self.eps_))
+        ):
+            raise InputError("'sequential', and 'eps' with it, must be as they were in fit; got others. Fit again.")
+
+    def _check_options(self) -> None:
+        self._options()
 
     def _options(self) -> None:
         one_of(self.ties, ("average", "random"), "ties")

@@ -134,10 +134,8 @@ class GroupCalibration(PostProcessor):
             If an option is out of range, scores are not what `scores` says, lengths differ, values are missing, or all
             labels are the same.
         """
-        one_of(self.method, METHODS, "method")
-        one_of(self.scores, ("probability", "log_odds"), "scores")
-        least = positive_integer(self.min_samples, "min_samples")
-        self.__dict__.pop("errors_", None)
+        self._check_options()
+        self._forget()
         given = labels_vector(labels)
         classes, places = np.unique(given, return_inverse=True)
         places = places.reshape(-1)
@@ -150,7 +148,7 @@ class GroupCalibration(PostProcessor):
         values, places, codes, weight = values[kept], places[kept], codes[kept], weight[kept]
         if len(np.unique(places)) < len(classes):
             raise InputError("'labels' must hold each class in rows of known group and with weight. Give more rows.")
-        self._learn_pooled(codes, places, least)
+        self._learn_pooled(codes, places, int(self.min_samples))
         self._learn_maps(values, places, codes, weight)
         names = Groups.from_codes(codes, list(self.group_names_), name=self.attributes_)
         self.errors_ = self._errors(values, places, names, weight, bins=10)
@@ -278,6 +276,11 @@ class GroupCalibration(PostProcessor):
 
     def _takes_matrix(self, n_classes: int) -> bool:
         return n_classes > 2 and self.method == "temperature"
+
+    def _check_options(self) -> None:
+        one_of(self.method, METHODS, "method")
+        one_of(self.scores, ("probability", "log_odds"), "scores")
+        positive_integer(self.min_samples, "min_samples")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "errors_")

@@ -111,10 +111,8 @@ class EqualizedOddsMixing(_TwoClasses):
         InputError
             If an option is out of range, lengths differ, values are missing, or a group lacks what a rate needs.
         """
-        criterion = criterion_named(self.criterion)
-        _share(self.max_gap, "max_gap", np.inf)
-        Rates(criterion, 1), Objective(self.objective, 1)  # they check
-        self.__dict__.pop("group_names_", None)
+        criterion = self._checked()
+        self._forget()
         given, truth = labels_vector(preds, "preds"), labels_vector(labels)
         same_length(preds=given, labels=truth)
         self._learn_classes(np.unique(truth))
@@ -219,7 +217,16 @@ class EqualizedOddsMixing(_TwoClasses):
     _method = "predict"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "chances_") and hasattr(self, "group_names_")
+        return hasattr(self, "gap_")
+
+    def _check_options(self) -> None:
+        self._checked()
+
+    def _checked(self) -> Criterion:
+        criterion = criterion_named(self.criterion)
+        _share(self.max_gap, "max_gap", np.inf)
+        Rates(criterion, 1), Objective(self.objective, 1)  # they check
+        return criterion
 
     def _decided(self, preds: np.ndarray) -> np.ndarray:
         known = np.isin(preds, self.classes_)

@@ -134,7 +134,7 @@ class ClassOffsets(PostProcessor):
             group lacks what a rate needs.
         """
         criterion = self._checked()
-        self.__dict__.pop("offsets_", None)
+        self._forget()
         logs, given = self._logs(scores), labels_vector(labels)
         weight = checked_rows(logs, groups, given, sample_weight)
         classes, places = np.unique(given, return_inverse=True)
@@ -258,6 +258,9 @@ class ClassOffsets(PostProcessor):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "offsets_")
+
+    def _check_options(self) -> None:
+        self._checked()
 
     def _checked(self) -> Criterion:
         one_of(self.scores, ("probability", "log_odds"), "scores")

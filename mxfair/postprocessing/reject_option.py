@@ -60,8 +60,9 @@ class RejectOption(_GroupDecisions):
 
     Notes
     -----
-    All widths that differ on the fitted rows are tried: the chosen one is the best. One width for all groups is less
-    than a threshold for each (`GroupThresholds`), and leaves decisions outside the band as they were.
+    All widths that differ on the fitted rows are tried: the chosen one is the best. Rows at the same distance from the
+    boundary come into the band together, of whichever group. One width for all groups is less than a threshold for each
+    (`GroupThresholds`), and leaves decisions outside the band as they were.
 
     References
     ----------
@@ -127,6 +128,7 @@ class RejectOption(_GroupDecisions):
             measured.
         """
         criterion = self._checked()
+        self._forget()
         values, positive, codes, weight = self._rows(scores, labels, groups, sample_weight)
         place, names = self.positive_place_, self.group_names_.tolist()
         if len(names) < 2:
@@ -145,6 +147,9 @@ class RejectOption(_GroupDecisions):
         self._learn(best, widths, lower, counts, objective.sign * worth, gaps)
         self.pareto_ = _front(gaps, worth, widths, objective.sign)
         return self
+
+    def _check_options(self) -> None:
+        self._checked()
 
     def _checked(self) -> Criterion:
         criterion = criterion_named(self.criterion)

@@ -81,7 +81,7 @@ class _Selection(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
             raise InputTypeError(f"'k' must be a number; got {self.k!r}.")
         if isinstance(self.k, (float, np.floating)) and 0 < self.k < 1:
             return max(1, round(float(self.k) * n))
-        if self.k != int(self.k) or not 1 <= self.k <= n:
+        if not np.isfinite(self.k) or self.k != int(self.k) or not 1 <= self.k <= n:
             raise InputError(f"'k' must be a whole number from 1 to {n:,}, or a share below 1; got {self.k}.")
         return int(self.k)
 
@@ -347,7 +347,10 @@ def _by_name(given: Any, what: str, names: list[str], default: float) -> np.ndar
     unknown = [name for name in texts if name not in names]
     if unknown:
         raise InputError(f"'{what}' must name groups that occur, {names[:10]}; got {unknown[0]!r}.")
-    found = np.array([texts.get(name, default) for name in names], dtype=float)
-    if ((found < 0) | (found > 1)).any():
+    numeric = (int, float, np.number)
+    bad = [value for value in texts.values() if isinstance(value, bool) or not isinstance(value, numeric)]
+    if bad:
+        raise InputTypeError(f"'{what}' must map groups to numbers; got {bad[0]!r}.")
+    if not all(0 <= value <= 1 for value in texts.values()):
         raise InputError(f"'{what}' must be shares from 0 to 1; got {given!r}.")
-    return found
+    return np.array([texts.get(name, default) for name in names], dtype=float)

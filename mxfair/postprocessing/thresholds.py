@@ -81,7 +81,7 @@ class GroupThresholds(_GroupDecisions):
     accuracy parity); for others (predictive parity, treatment equality) common values are searched for on a grid that
     is refined, and the result need not be the best. An objective whose denominator moves (precision, F1) is maximised
     by Dinkelbach's method. With fixed thresholds and `selection_rate` the result is the best one that a price of
-    selections gives, not always the best there is.
+    selections or some ways to share them among the groups give, not always the best there is.
 
     References
     ----------
@@ -150,6 +150,7 @@ class GroupThresholds(_GroupDecisions):
             thresholds keep the gap.
         """
         criterion, bins = self._checked()
+        self._forget()
         values, positive, codes, weight = self._rows(scores, labels, groups, sample_weight)
         rates, n_groups = Rates(criterion, self.positive_place_), len(self.group_names_)
         if self.randomized and bins and not rates.moving and (len(values) >= _LARGE or self.bins != "auto"):
@@ -177,6 +178,7 @@ class GroupThresholds(_GroupDecisions):
             As for `fit`.
         """
         criterion, _ = self._checked()
+        self._forget()
         if len(table.classes) != 2 or (self.positive is not None and table.positive != self.positive):
             raise InputError(
                 f"'table' must be of two classes and of the same positive one; got classes {table.classes.tolist()}, "
@@ -189,6 +191,9 @@ class GroupThresholds(_GroupDecisions):
         self.attributes_ = table.name
         self.group_names_ = np.array([table.groups[i] for i in places], dtype=object)
         return self._fit_curves(table_curves(table, places), Rates(criterion, self.positive_place_))
+
+    def _check_options(self) -> None:
+        self._checked()
 
     def _checked(self) -> tuple[Criterion, int]:
         """Return the criterion and the number of bins, 0 for none, after checking the options."""

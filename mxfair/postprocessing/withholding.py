@@ -20,7 +20,8 @@ class CalibratedCostMixing(_TwoClasses):
     .. math:: s' = \mu_g \text{ with chance } \alpha_g, \text{ else } s, \qquad
         c_g = a \, E[s \mid y = 0, g] + b \, E[1 - s \mid y = 1, g]
 
-    A group's scores are replaced by its base rate so often that its cost rises to that of the group with the highest.
+    A group's scores are replaced by its base rate so often that its cost rises to that of the group with the highest,
+    or as far as that raises it.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class CalibratedCostMixing(_TwoClasses):
             If the cost is no two numbers, scores are no probabilities, lengths differ, or a group lacks a label.
         """
         cost = self._cost()
-        self.__dict__.pop("group_names_", None)
+        self._forget()
         check_probabilities(checked_scores(scores))
         values, positive, codes, weight = self._rows(scores, labels, groups, sample_weight)
         n_groups, mass = len(self.group_names_), np.ones(len(values)) if weight is None else weight
@@ -113,14 +114,16 @@ class CalibratedCostMixing(_TwoClasses):
         trivial = np.stack([self.base_rates_, 1 - self.base_rates_], axis=1) @ cost
         room = trivial - before
         need = before.max() - before
-        self.alphas_ = np.clip(np.divide(need, room, out=(need > 0).astype(float), where=room > 0), 0, 1)
+        # where its base rate costs a group less than its scores, withholding these widens the gap
+        self.alphas_ = np.clip(np.divide(need, room, out=np.zeros_like(need), where=room > 0), 0, 1)
         after = before + self.alphas_ * room
         self.costs_ = np.stack([before, after], axis=1)
         short = after < before.max() - 1e-9
         if short.any():
             warnings.warn(
                 f"The cost of group '{self.group_names_[short][0]}' stays at {after[short][0]:.3g}, below the highest, "
-                f"{before.max():.3g}, where all its scores are withheld: the costs cannot agree. Choose another cost.",
+                f"{before.max():.3g}, however many of its scores are withheld: the costs cannot agree. Choose another "
+                "cost.",
                 stacklevel=2,
             )
         return self
@@ -195,7 +198,10 @@ class CalibratedCostMixing(_TwoClasses):
     _method = "predict_proba"
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "costs_") and hasattr(self, "group_names_")
+        return hasattr(self, "costs_")
+
+    def _check_options(self) -> None:
+        self._cost()
 
     def _cost(self) -> np.ndarray:
         try:

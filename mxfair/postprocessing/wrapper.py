@@ -152,6 +152,10 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
         if kind == "regressor" and not np.isfinite(y).all():
             raise InputError("'y' must be finite; got NaN or infinity. Remove these rows.")
         same_length(X=_rows_of(features), y=y, groups=encoded, sample_weight=weight)
+        known = np.asarray(encoded.known)[encoded.codes]
+        if not known.any():
+            raise InputError("'groups' must hold a known group; all are missing. Pass the sensitive attribute.")
+        self._check_classes(y, kind)
         table = Table(features, y, encoded, weight, fit_params, kind)
         if self.prefit or m.is_net(self.estimator):
             held, raw = np.arange(len(y)), self._prefit_scores(method, features, encoded)
@@ -159,7 +163,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
             held, raw = np.arange(len(y)), table.out_of_fold(self.estimator, method, self.cv, rng_of(self.random_state))
             self.estimator_ = table.trained(self.estimator, held)
         else:
-            rows, held = hold_out(table.cells, self.validation_fraction, rng_of(self.random_state))
+            rows, held = hold_out(table.cells, known, self.validation_fraction, rng_of(self.random_state))
             self.estimator_ = table.trained(self.estimator, rows)
             raw = m.raw_scores(self.estimator_, method, _safe_indexing(features, held), encoded.take(held))
         self._learn_classes(features, y, kind)
@@ -291,6 +295,7 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
             raise InputTypeError(f"'postprocessor' must be a PostProcessor; got {self.postprocessor!r}.")
         if not isinstance(self.prefit, (bool, np.bool_)):
             raise InputTypeError(f"'prefit' must be True or False; got {self.prefit!r}.")
+        self.postprocessor._check_options()
         if self.cv is not None and (self.prefit or m.is_net(self.estimator)):
             raise InputError("'cv' must be None for an estimator that is fitted already; got both. Leave one out.")
         for name in ("classes_", "postprocessor_", "estimator_", "_n_outputs"):
@@ -329,6 +334,22 @@ class PostProcessed(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _seed(self, method: Any) -> dict[str, Any]:
         return {"random_state": rng_of(self.random_state)} if m.takes(method, "random_state") else {}
+
+    def _check_classes(self, y: np.ndarray, kind: str) -> None:
+        """Refuse classes that the estimator or the post-processor cannot take, before anything is trained."""
+        if kind == "regressor" or m.is_net(self.estimator):
+            return
+        found = np.unique(y)
+        if self.prefit:
+            check_is_fitted(self.estimator)
+            classes = np.asarray(getattr(self.estimator, "classes_", found))
+            if not np.isin(found, classes).all():
+                raise InputError(
+                    f"'y' must hold classes that the estimator was fitted with, {classes.tolist()[:10]}; got "
+                    f"{found[~np.isin(found, classes)][0]!r}. Code the labels as they were."
+                )
+            found = classes
+        m.check_classes(found, self.postprocessor)
 
     def _learn_classes(self, features: Any, y: np.ndarray, kind: str) -> None:
         if m.is_net(self.estimator):

@@ -84,11 +84,15 @@ class StepBlock(mx.gluon.HybridBlock):  # type: ignore[misc]
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **constants: Any) -> Any:
         """Compute the step."""
         if self._grouped:  # a group that was not fitted, or is unknown, takes the last row
-            codes = F.cast(args[0], dtype="float32").reshape((-1,))
-            known = (codes >= 0) * (codes < self._last)
-            rows = F.where(known, codes, F.ones_like(codes) * self._last)
+            rows = self._rows(F, args[0])
             constants = {name: F.take(value, rows, axis=0, mode="clip") for name, value in constants.items()}
         return F.cast(self._formula(F, F.cast(x, dtype="float32"), **constants), dtype=self._type)
+
+    def _rows(self, F: Any, codes: Any) -> Any:
+        """Return the constants' row of each group code: the last for what is no whole number of a group."""
+        codes = F.cast(codes, dtype="float32").reshape((-1,))
+        known = (codes >= 0) * (codes < self._last) * (F.floor(codes) == codes)
+        return F.where(known, codes, F.ones_like(codes) * self._last)
 
 
 def _single(name: str, value: Any) -> np.ndarray:

@@ -56,9 +56,7 @@ class RepairBlock(StepBlock):
     def hybrid_forward(self, F: Any, x: Any, *args: Any, **c: Any) -> Any:
         """Compute the step."""
         x = F.cast(x, dtype="float32")
-        group = F.cast(args[0], dtype="float32").reshape((-1,))
-        known = (group >= 0) * (group < self._last)
-        maps = F.where(known, group, F.ones_like(group) * self._last)
+        maps = self._rows(F, args[0])
         start, last = F.take(c["start"], maps, axis=0), F.take(c["last"], maps, axis=0)
         values = F.take(x, c["column"], axis=1)
         below = F.zeros_like(start)  # number of knots that are not above the value

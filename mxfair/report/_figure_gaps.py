@@ -10,6 +10,7 @@ import numpy as np
 
 from mxfair._validation import one_of
 from mxfair.group_metric import Gap, GroupMetric, PairMetric
+from mxfair.report._chance import chance_of_largest
 from mxfair.report._format import few, joined, lower, number, one_line
 from mxfair.report._gaps import CriterionGap
 
@@ -122,20 +123,20 @@ def figure_gap(criterion: FigureCriterion, evaluation: RegressionEvaluation) -> 
     """Return a gap of one model."""
     digits = evaluation.digits(criterion.name)
     if criterion.name in DISTANCES:
-        return _distance(evaluation.distances[criterion.name], digits)
+        metric = evaluation.distances[criterion.name]
+        return _distance(metric, chance_of_largest(metric, evaluation.preds), digits)
     if criterion.name == WORST:
         return _worst(evaluation.table.metric("root_mean_squared_error"), digits)
     return _of_figure(evaluation.table.metric(criterion.name), evaluation, digits)
 
 
-def _distance(metric: PairMetric, digits: int) -> FigureGap:
+def _distance(metric: PairMetric, floor: float, digits: int) -> FigureGap:
     pair, value = metric.pair(), metric.max()
     undefined = tuple((metric.name, g) for g, n, k in zip(metric.groups, metric.support, metric.known) if k and not n)
     nothing = math.nan, math.nan
     if pair is None:
         return FigureGap(value, None, nothing, False, False, undefined, digits=digits, is_distance=True)
     a, b = (metric.groups.index(group) for group in pair)
-    floor = math.nan if metric.floor is None else float(metric.floor[a, b])
     scarce = any(few(metric.support[place]) for place in (a, b))
     gap = Gap(metric.name, value, *pair, undefined=tuple(group for _, group in undefined))
     return FigureGap(value, gap, nothing, scarce, False, undefined, digits=digits, floor=floor, is_distance=True)

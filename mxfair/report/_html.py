@@ -10,7 +10,7 @@ from mxfair.report._format import NOT_ENOUGH, SMALL, count, heading, joined, num
 from mxfair.report._history import share_columns
 from mxfair.report._svg import to_svg
 from mxfair.report._tables import gap_table, has_auc, rate_tables, summary_table
-from mxfair.report._words import criterion_meaning, definitions, score_name, score_text
+from mxfair.report._words import criterion_meaning, definitions, no_better, score_name, score_text
 
 if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
@@ -90,7 +90,7 @@ def _headings(report: FairnessReport) -> dict[str, str]:
             rates="Predictions and errors by group",
             legend="gap: largest minus smallest value of the known groups",
             gaps_caption="0 means that the known groups have the same value; the largest RMSE is the error itself. "
-            "Below a distance stands what chance alone gives, below a difference its 95 % interval.",
+            "With a distance stands what chance alone gives, with a difference its 95 % interval.",
         )
     return words
 
@@ -108,7 +108,7 @@ def _shown(value: Any) -> str:
 def _caution(report: FairnessReport) -> str:
     """Return a second sentence where the first one rests on too few samples or leaves groups out."""
     gaps = report.gap_rows[report.criterion.name]
-    texts = []
+    texts = [poor] if (poor := no_better(report)) else []
     if any(gap.few for gap in gaps):
         what = "it" if report.task == "regression" else "its rate"
         texts.append(f"A group that sets this gap has fewer than {SMALL} samples behind {what}: too few to trust.")

@@ -155,7 +155,9 @@ class RegressionEvaluation:
 
     @cached_property
     def _digits(self) -> int:
-        size = float(self.labels.std()) or float(np.abs(self.labels).max())
+        largest = float(np.abs(self.labels).max())
+        size = float(self.labels.std())
+        size = size if size > 1e-12 * largest else largest  # the deviation of equal labels is a rounding error
         return int(np.clip(2 - math.floor(math.log10(size)), 0, 12)) if size else 3
 
     def __repr__(self) -> str:

@@ -102,8 +102,9 @@ def _figure_cell(evaluation: Any, key: str, place: int) -> Cell:
 def gap_table(report: FairnessReport) -> Table:
     """Return the gap of each criterion by model, the change, and the groups that set it."""
     several = len(report.names) > 1
-    # beside intervals there is no room for the changes of several models
-    changed = report.names[1:] if report.task == "classification" or len(report.names) == 2 else []
+    if several and report.task == "regression":
+        return _figure_gap_table(report)
+    changed = report.names[1:]
     changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in changed)
     bands = []
     for name, gaps in report.gap_rows.items():
@@ -117,6 +118,21 @@ def gap_table(report: FairnessReport) -> Table:
         bands.append(Band((text_cell(shown),), ((*cells, _pair_cell(report, gaps)),)))
     names = report.names if several else ["Gap"]
     columns = (*(one_line(name) for name in names), *changes, "Highest / lowest group")
+    return Table("Gaps between groups", ("Criterion",), columns, tuple(bands))
+
+
+def _figure_gap_table(report: FairnessReport) -> Table:
+    """Return the gaps of several models of a regression with a row per model: intervals leave no room for columns."""
+    bands = []
+    for name, gaps in report.gap_rows.items():
+        rows = []
+        for place, gap in enumerate(gaps):
+            value = Cell(number(gap.value, NOT_ENOUGH, digits=gap.digits), few=gap.few, undefined=math.isnan(gap.value))
+            change = gap.value - gaps[0].value
+            moved = Cell(signed(change, digits=gap.digits), undefined=math.isnan(change)) if place else Cell("")
+            rows.append((text_cell(report.names[place]), value, moved, Cell(gap.note), _pair_cell(report, [gap])))
+        bands.append(Band((text_cell(heading(name)),), tuple(rows)))
+    columns = ("Model", "Gap", "Change", "Chance or interval", "Highest / lowest group")
     return Table("Gaps between groups", ("Criterion",), columns, tuple(bands))
 
 

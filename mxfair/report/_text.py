@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxfair.report._format import SMALL, one_line
 from mxfair.report._tables import Band, Cell, Table, gap_table, rate_tables, summary_table
-from mxfair.report._words import criterion_meaning, definitions
+from mxfair.report._words import criterion_meaning, definitions, no_better
 
 if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
@@ -40,6 +40,7 @@ def to_rich(report: FairnessReport, *, plain: bool = False) -> Any:
 
     shown = tables(report)
     parts: list[Any] = [Text(one_line(report.title), style="bold"), Text(report.sentence)]
+    parts += [Text(poor)] if (poor := no_better(report)) else []
     for table in shown:
         parts += [Text(""), _rich_table(table, plain=plain)]
     parts.append(Text(""))
@@ -120,7 +121,7 @@ def to_text(report: FairnessReport, *, columns: int = 110) -> str:
 def to_markdown(report: FairnessReport) -> str:
     """Return the report as Markdown: GitHub's tables, every name escaped."""
     shown = tables(report)
-    parts = [f"# {escape(report.title)}", escape(report.sentence)]
+    parts = [f"# {escape(report.title)}", escape(f"{report.sentence} {no_better(report)}".rstrip())]
     for table in shown:
         parts += [f"## {escape(table.title)}", _markdown_table(table)]
     if any(table.has_few for table in shown):

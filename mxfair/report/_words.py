@@ -45,8 +45,9 @@ FIGURE_DEFINITIONS = {
     "R2": "1 minus the squared error divided by that of predicting the group's own mean label: 0 is no better than "
     "that, and a group with little spread can be below 0 although its errors are small.",
     "Gap": "The largest figure of a known group minus the smallest, or the largest distance between two known groups.",
-    "Chance": "The noise floor: the distance to expect between two samples of these sizes from one distribution.",
-    "Interval": "Below a difference: its 95 % interval, from a bootstrap over the samples. It may reach 0.",
+    "Chance": "The noise floor: the distance to expect between samples of these sizes from one distribution; of more "
+    "than two groups, the largest distance to expect.",
+    "Interval": "With a difference: its 95 % interval, from a bootstrap over the samples. It may reach 0.",
 }
 
 
@@ -85,6 +86,23 @@ def sentence(report: FairnessReport) -> str:
     moved = _moved(gaps[0].value, gaps[1].value, gaps[0].digits) + _floor(gaps)
     accuracy = f"{score_name(report)} {_went(score_text(first), score_text(last))}"
     return f"With {one_line(last.name, 60)} the {criterion} {groups} {moved}; {accuracy} on {total}."
+
+
+def no_better(report: FairnessReport) -> str:
+    """Return which models are no better than one answer for everybody, and so say little about fairness; or ''."""
+    if report.task == "regression":
+        trivial = "predicting the mean label for everybody (R2 is not above 0)"
+        poor = [e.name for e in report.evaluations if e.columns["r2_score"][0][0] <= 0]
+    else:
+        labels = report.baseline.table.counts.sum(axis=(0, 2))
+        most = float(labels.max() / labels.sum()) if labels.sum() else math.nan
+        trivial = f"deciding the commonest class for everybody ({percent(most)})"
+        poor = [e.name for e in report.evaluations if e.accuracy <= most]
+    if not poor:
+        return ""
+    names = joined([one_line(name, 60) for name in poor])
+    verb = "is" if len(poor) == 1 else "are"
+    return f"Over all samples {names} {verb} no better than {trivial}: read the gaps with that in mind."
 
 
 def _named(report: FairnessReport) -> str:
@@ -157,7 +175,8 @@ def criterion_meaning(report: FairnessReport) -> dict[str, str]:
 
 def not_known(report: FairnessReport) -> list[str]:
     """Return what the report cannot say."""
-    notes = [*_unknown_groups(report), *_undefined(report), *_scarce(report)]
+    poor = no_better(report)
+    notes = [*([poor] if poor else []), *_unknown_groups(report), *_undefined(report), *_scarce(report)]
     if any(math.isnan(gap.value) for row in report.gap_rows.values() for gap in row):
         notes.append(f"Where a gap says '{NOT_ENOUGH}', one of its rates is defined for fewer than two known groups.")
     if report.task == "regression":

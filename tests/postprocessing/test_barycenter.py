@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -575,3 +576,18 @@ def test_columns_in_another_order_are_refused():
     values, frame = attributes(100)
     with pytest.raises(InputError, match="order"):
         fitted(values, frame).transform(values, frame[["age", "sex"]])
+
+
+def test_options_that_can_have_no_effect_after_a_fit_are_refused():
+    """With `sequential` the fitted shifts hold eps: another one would be ignored; without it eps may change."""
+    rng = np.random.default_rng(0)
+    columns = {"s": rng.choice(["f", "m"], 200), "r": rng.choice(["x", "y"], 200)}
+    scores = rng.normal(size=200) + (columns["s"] == "m")
+    in_turn = WassersteinBarycenter([0.1, 0.2], sequential=True).fit(scores, None, columns)
+    for options in ({"eps": 0.5}, {"eps": [0.2, 0.1]}, {"eps": [0.1, 0.2, 0.1]}, {"sequential": False, "eps": 0.1}):
+        with pytest.raises(InputError, match="in fit"):
+            deepcopy(in_turn).set_params(**options).transform(scores, columns)
+    once = WassersteinBarycenter().fit(scores, None, columns["s"])
+    with pytest.raises(InputError, match="in fit"):
+        deepcopy(once).set_params(sequential=True).transform(scores, columns["s"])
+    np.testing.assert_array_equal(deepcopy(once).set_params(eps=1.0).transform(scores, columns["s"]), scores)

@@ -13,7 +13,14 @@ from mxfair._compat import import_mxnet
 from mxfair._inference import forward
 from mxfair._validation import InputError, InputTypeError
 from mxfair.estimator import GluonClassifier, GluonRegressor
-from mxfair.postprocessing import GroupThresholds, PostProcessed, RejectOption, WassersteinBarycenter, folded
+from mxfair.postprocessing import (
+    GroupCalibration,
+    GroupThresholds,
+    PostProcessed,
+    RejectOption,
+    WassersteinBarycenter,
+    folded,
+)
 from mxfair.preprocessing import StandardScaler
 
 mx = import_mxnet()
@@ -125,7 +132,7 @@ def test_a_net_of_probabilities_is_read_as_such():
     """Log-odds of probabilities are those of the raw scores."""
     X, y, groups = table()
     raw = mxfair.net.logistic(3)
-    raw.initialize(mx.init.Normal(1.0))
+    raw.initialize(mx.init.Constant(0.3))  # near 0 and 1 single precision loses log-odds
     ended = mx.gluon.nn.HybridSequential()
     ended.add(raw, mx.gluon.nn.Activation("sigmoid"))
     scores = np.concatenate([o.asnumpy() for o in forward(raw, X)]).ravel()
@@ -135,6 +142,30 @@ def test_a_net_of_probabilities_is_read_as_such():
     np.testing.assert_allclose(
         run(folded(ended, fair, scores="log_odds", probability=True), X, codes), plain, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        GroupThresholds("demographic_parity", max_gap=0.5),
+        GroupThresholds("demographic_parity", randomized=True),
+        GroupCalibration("platt", min_samples=2),
+        GroupCalibration("isotonic", min_samples=2),
+        WassersteinBarycenter(),
+    ],
+    ids=["margin", "probability", "sigmoid", "isotonic", "map"],
+)
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_blocks_give_nan_for_codes_that_are_no_group(post, hybrid):
+    """A chance of a group, or a number beyond the last one, is no code: nothing is decided."""
+    rng = np.random.default_rng(0)
+    labels, groups = rng.integers(0, 2, 80), np.array(["a", "b"] * 40)
+    scores = np.clip(0.3 * labels + 0.7 * rng.random(80), 0, 1)
+    block = post.fit(scores, labels, groups).as_block()
+    block.hybridize(hybrid)
+    values = block(np.full(8, 0.4), np.array([0, 1, 0.5, 1.5, -0.5, -1, 2, np.nan])).asnumpy()
+    np.testing.assert_allclose(values[:2], post.transform([0.4, 0.4], ["a", "b"]), atol=1e-6)
+    assert np.isnan(values[2:]).all()
 
 
 def test_a_group_that_was_not_fitted_gives_nan():

@@ -166,12 +166,32 @@ def test_costs_that_cannot_agree_are_warned_of():
     """Where even a base rate costs less than another group's scores, the gap that stays is said."""
     rng = np.random.default_rng(0)
     groups = np.repeat([0, 1], 2000)
-    base = np.where(groups == 0, 0.9, 0.1)
+    base = np.where(groups == 0, 0.9, 0.1) + rng.uniform(-0.09, 0.09, 4000)
     labels = (rng.random(4000) < base).astype(int)
     with pytest.warns(UserWarning, match="cannot agree"):
         mixing = CalibratedCostMixing().fit(base, labels, groups)
     assert mixing.alphas_.max() == 1
     assert np.ptp(mixing.costs_[:, 1]) > 0.5
+
+
+def test_weights_of_withheld_scores_count_as_rows():
+    """A row of weight two is two rows."""
+    scores, labels, groups = scored(500)
+    weight = np.random.default_rng(0).integers(1, 4, 500)
+    weighted = CalibratedCostMixing((1, 2)).fit(scores, labels, groups, sample_weight=weight.astype(float))
+    repeated = CalibratedCostMixing((1, 2)).fit(*(np.repeat(part, weight) for part in (scores, labels, groups)))
+    for name in ("alphas_", "base_rates_", "costs_"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), atol=1e-12)
+
+
+def test_scores_stay_where_a_base_rate_costs_less():
+    """Withholding scores that are worse than their base rate would widen the gap: none is withheld."""
+    labels, groups = np.tile([0, 1], 1000), np.repeat(["bad", "worse"], 1000)
+    scores = np.where(groups == "bad", np.where(labels == 1, 0.45, 0.55), np.where(labels == 1, 0.2, 0.8))
+    with pytest.warns(UserWarning, match="'bad' stays at 1.1, below the highest, 1.6"):
+        mixing = CalibratedCostMixing((1, 1)).fit(scores, labels, groups)
+    np.testing.assert_array_equal(mixing.alphas_, 0)
+    np.testing.assert_allclose(mixing.costs_, [[1.1, 1.1], [1.6, 1.6]])
 
 
 def test_withheld_scores_are_seeded_and_stored(tmp_path):

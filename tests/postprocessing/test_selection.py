@@ -176,6 +176,10 @@ def test_bad_options_are_refused():
         ({"rule": "bounds", "shares": "equal"}, InputError, "shares"),
         ({"rule": "bounds", "lower": {"z": 0.5}}, InputError, "lower"),
         ({"rule": "bounds", "lower": {"a": 1.5}}, InputError, "lower"),
+        ({"rule": "bounds", "lower": {"a": np.nan}}, InputError, "lower"),
+        ({"rule": "bounds", "upper": {"a": "half"}}, InputTypeError, "upper"),
+        ({"k": np.nan}, InputError, "'k'"),
+        ({"k": np.inf}, InputError, "'k'"),
         ({"rule": "bounds", "lower": {"a": 0.6, "b": 0.6}}, InputError, "lower"),
         ({"rule": "bounds", "upper": dict.fromkeys("abc", 0.2)}, InputError, "upper"),
         ({"k": 200, "shares": {"a": 1, "b": 0, "c": 0}}, InputError, "must have the rows"),
@@ -200,3 +204,9 @@ def test_bad_options_are_refused():
         TopK(10).rank(scores, [None, *groups[1:]])
     with pytest.raises(InputError, match="probabilities"):
         TopK(10, rule="equal_opportunity").rank(scores * 3, groups)
+
+
+def test_a_prefix_that_chance_has_at_the_very_level_is_rejected():
+    """The test asks for more than its level: of one row at 1/2, none protected has a chance of 1/2 exactly."""
+    np.testing.assert_array_equal(minima(3, 0.5, 0.5), [1, 1, 2])
+    np.testing.assert_array_equal(minima(3, 0.5, 0.5 - 1e-9), [0, 1, 1])

@@ -250,6 +250,22 @@ def test_randomized_objectives_are_those_of_fairlearn(criterion, objective):
     assert ours == pytest.approx(theirs, abs=1e-4 if criterion == "equalized_odds" else 1e-6)
 
 
+@pytest.mark.parametrize("limit", [0.05, 0.13, 0.21, 0.34, 0.4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fixed_thresholds_keep_any_selection_rate(limit, weighted):
+    """The selected share, by weight, is within each limit, and the objective near what a mixture can reach there."""
+    scores, labels, groups = rows(400, 2, seed=9)
+    weight = np.random.default_rng(0).integers(1, 4, 400).astype(float) if weighted else None
+    fixed, mixed = (
+        GroupThresholds(
+            "demographic_parity", "true_positive_rate", max_gap=0.05, randomized=randomized, selection_rate=limit
+        ).fit(scores, labels, groups, sample_weight=weight)
+        for randomized in (False, True)
+    )
+    assert np.average(fixed.predict(scores, groups), weights=weight) <= limit + 1e-12
+    assert mixed.objective_ - 0.05 <= fixed.objective_ <= mixed.objective_ + 1e-9
+
+
 def test_a_selection_rate_is_kept():
     """No more are selected than allowed, and randomized thresholds use all that is allowed."""
     data = rows(400, 2, seed=9)

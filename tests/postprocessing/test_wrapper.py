@@ -15,7 +15,16 @@ from sklearn.preprocessing import StandardScaler
 
 from mxfair import Groups
 from mxfair._validation import InputError, InputTypeError
-from mxfair.postprocessing import GroupThresholds, PostProcessed, RejectOption, WassersteinBarycenter
+from mxfair.postprocessing import (
+    CalibratedCostMixing,
+    ClassOffsets,
+    EqualizedOddsMixing,
+    GroupCalibration,
+    GroupThresholds,
+    PostProcessed,
+    RejectOption,
+    WassersteinBarycenter,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Fewer than")
 
@@ -246,12 +255,14 @@ def test_other_arguments_of_fit_are_split_as_the_rows():
 
 
 def test_rows_of_unknown_group_train_the_estimator_alone():
-    """A missing group is no group of the post-processor's, and refused when predicting."""
+    """A missing group is no group of the post-processor's, none of its rows is held out, and predicting refuses it."""
     X, y, groups = table()
     groups = groups.astype(object)
     groups[:100] = None
-    model = PostProcessed(LogisticRegression(), thresholds(), random_state=0).fit(X, y, groups)
+    model = PostProcessed(Spy(), thresholds(), random_state=0).fit(X, y, groups)
     assert model.postprocessor_.group_names_.tolist() == ["a", "b", "c"]
+    assert np.isin(X[:100, 0], model.estimator_.X_seen_[:, 0]).all()
+    assert len(model.estimator_.X_seen_) + model.postprocessor_.counts_.sum() == len(X)
     with pytest.raises(InputError, match="fitted groups"):
         model.predict(X, groups)
 
@@ -291,6 +302,20 @@ def test_bare_nets_are_wrapped():
         model.predict(X, groups)
         again = pickle.loads(pickle.dumps(model))
         np.testing.assert_array_equal(again.predict(X, groups), model.predict(X, groups))
+
+
+@pytest.mark.parametrize("post", [EqualizedOddsMixing(), thresholds()])
+def test_outputs_of_a_net_that_are_no_numbers_are_refused(post):
+    """NaN is no decision and no score."""
+    pytest.importorskip("mxnet")
+    from mxfair.net import logistic
+
+    X, y, groups = table(200)
+    net = logistic(4)
+    net.initialize()
+    X[7] = np.nan
+    with pytest.raises(InputError, match="finite"):
+        PostProcessed(net, post).fit(X, y, groups)
 
 
 class Folded(LogisticRegression):
@@ -354,6 +379,45 @@ def test_bad_options_are_refused(options, error, match):
     params = {"estimator": LogisticRegression(), "postprocessor": thresholds(), "random_state": 0, **options}
     with pytest.raises(error, match=match):
         PostProcessed(**params).fit(X, y, None if "sensitive" in options else groups)
+
+
+@pytest.mark.parametrize(
+    ("post", "change"),
+    [
+        (GroupThresholds(max_gap=-1), None),
+        (RejectOption(boundary=np.nan), None),
+        (EqualizedOddsMixing(max_gap=-1), None),
+        (ClassOffsets(max_gap=-1), None),
+        (GroupCalibration("none"), None),
+        (CalibratedCostMixing((0, 0)), None),
+        (WassersteinBarycenter(2), None),
+        (GroupThresholds(positive=7), None),
+        (GroupThresholds(), "classes"),
+        (GroupThresholds(), "groups"),
+    ],
+)
+@pytest.mark.parametrize("cv", [None, 3])
+def test_nothing_is_trained_for_a_post_processor_that_cannot_be_fitted(post, change, cv):
+    """Options out of range, classes and missing groups are refused before the estimator is fitted."""
+
+    class Never(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            raise AssertionError("it was fitted")
+
+    X, y, groups = table(300)
+    y = np.arange(300) % 3 if change == "classes" else y
+    groups = np.full(300, None) if change == "groups" else groups
+    with pytest.raises(InputError):
+        PostProcessed(Never(), post, cv=cv).fit(X, y, groups)
+
+
+@pytest.mark.parametrize("post", [thresholds(), ClassOffsets(n_restarts=0)])
+def test_labels_of_a_fitted_estimator_are_its_own(post):
+    """Labels that are coded otherwise than the estimator's classes are refused: its scores are of those."""
+    X, y, groups = table(300)
+    fitted = LogisticRegression().fit(X, y)
+    with pytest.raises(InputError, match="classes that the estimator was fitted with"):
+        PostProcessed(fitted, post, prefit=True).fit(X, y + 1, groups)
 
 
 def test_bad_data_is_refused():

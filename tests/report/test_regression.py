@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from mxfair.metric import confidence_intervals
+from mxfair.metric import confidence_intervals, ks_distance, wasserstein_distance
 from mxfair.report import Evaluation, FairnessReport, RegressionEvaluation, evaluate_predictions, plots
+from mxfair.report._text import to_text
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,51 @@ def test_a_net_is_reported_in_the_unit_of_its_labels():
     assert report.task == "regression"
     assert report.rates["mean_error"].to_numpy() == pytest.approx(-0.5, abs=1e-5)
     assert report.rates.loc[("net", "overall"), "root_mean_squared_error"] == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_chance_of_the_largest_distance_is_that_of_shuffled_groups(tied):
+    """Of six groups the largest distance is held against the mean of the largest after permutations of the groups."""
+    rng = np.random.default_rng(0)
+    preds, groups = rng.normal(size=400) ** 3, rng.choice(list("abcdef"), 400, p=[0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
+    preds = np.round(preds) if tied else preds
+    gaps = evaluate_predictions(preds, preds, groups, task="regression").gaps
+    for function in (ks_distance, wasserstein_distance):
+        chance = np.mean([function(preds, rng.permutation(groups)).max() for _ in range(150)])
+        assert gaps.loc[function.__name__, "noise_floor[model]"] == pytest.approx(chance, rel=0.1)
+
+
+def test_chance_never_exceeds_the_largest_possible_distance():
+    """Of groups of single rows a KS distance is 1 by chance, whatever the formula for large groups says."""
+    gaps = evaluate_predictions(np.arange(6.0), np.arange(6.0), list("abcdef"), task="regression").gaps
+    assert gaps.loc["ks_distance", "noise_floor[model]"] == 1
+
+
+def test_three_models_stand_below_each_gap_in_eighty_columns(data, both):
+    """Each model's gap has its change and its interval in one line."""
+    labels, preds, groups = data
+    report = both.beside(evaluate_predictions(labels, preds * 1.5, groups, name="steep"))
+    lines = to_text(report, columns=80).splitlines()
+    part = lines[lines.index("Gaps between groups") : lines.index("Figures by group")]
+    row = part[next(i for i, line in enumerate(part) if line.startswith("MAE")) + 3]
+    gaps = report.gaps.loc["mean_absolute_error"]
+    assert row.split()[:3] == ["steep", f"{gaps['steep']:.0f}", f"{gaps['change[steep]']:+.0f}"]
+    assert row.endswith("a / b") or row.endswith("b / a")
+    assert len(part) < 8 * 4 + 6
+
+
+def test_equal_labels_are_shown_with_few_digits():
+    """The deviation of equal labels is a rounding error, and no unit."""
+    assert RegressionEvaluation("m", [3.7] * 401, np.arange(401.0), ["a"] * 401).digits("mean_error") == 2
+
+
+def test_models_no_better_than_one_answer_for_all_are_named(data, both):
+    """A gap that falls says little where everybody could as well be given the mean, or the commonest class."""
+    labels, _, groups = data
+    assert "no better" not in str(both)
+    flat = evaluate_predictions(labels, np.full(250, labels.mean() + 9), groups, name="flat")
+    for text in (str(flat), flat.to_html(), flat.to_markdown()):
+        assert "flat is no better than predicting the mean label" in text
+    classes = np.array([0] * 150 + [1] * 100)
+    report = evaluate_predictions(classes, np.zeros(250, int), groups, name="same", classes=[0, 1])
+    assert "same is no better than deciding the commonest class for everybody (60.0%)" in str(report)
