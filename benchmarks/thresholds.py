@@ -29,7 +29,7 @@ CRITERIA = {
 }
 
 
-class Scores(BaseEstimator):  # type: ignore[misc]
+class Scores(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """An estimator whose predictions are the one column that it is given."""
 
     def fit(self, X: Any, y: Any) -> Scores:

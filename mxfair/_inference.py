@@ -85,7 +85,7 @@ class PredictGraph:
     def refresh(self) -> bool:
         """Trace the net, unless it is known to be as before; tell whether the graph can be called."""
         described: list[Any] | None = []
-        described = described if _describe(self._net, described) else None  # type: ignore[arg-type]
+        described = described if _describe(self._net, described) else None  # type: ignore[arg-type]  # a list here
         if described is not None and self._call is not None and described == self._described:
             return True
         self._described = described

@@ -66,7 +66,7 @@ class Rounds:
         fresh = {name: [copy.deepcopy(one) for one in getattr(template, name) or ()] for name in _STATEFUL}
         further = copy.deepcopy(dict(template.optimizer_params or {}))  # a scheduler of the rate has a state
         params = {**first.optimizer_params, **further}
-        return replace(first, net=net, trainer=None, optimizer_params=params, **fresh)  # type: ignore[arg-type]
+        return replace(first, net=net, trainer=None, optimizer_params=params, **fresh)  # type: ignore[arg-type]  # by name
 
 
 #: What of a template a training has for itself, beside the optimizer's arguments.
