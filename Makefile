@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 # Small nets on shared cores run faster and far steadier with one thread (docs/performance.md).
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
+# Processes that share the tests; ARGS goes to pytest, as in make test ARGS="tests/metric -k auc"
+WORKERS ?= 2
 
 .PHONY: help demo test check format bench bench-env clean
 help:
@@ -22,7 +24,7 @@ demo: $(STAMP)
 	$(BIN)/mxfair train --data adult --group sex --criterion equalized_odds --epochs 30 --out demo --overwrite
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

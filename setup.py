@@ -9,7 +9,8 @@ HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mxfair" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
 PARQUET = ["pyarrow>=10,<25"]  # later ones need NumPy 2
-TEST = ["pytest>=7.4", "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
+PYTEST = ["pytest>=7.4", "pytest-xdist>=3.5"]  # xdist: both cores of a small machine
+TEST = [*PYTEST, "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
 
 setup(
     name="mxfair",

@@ -10,6 +10,7 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
 - `mxfair.ensemble`: several nets as one, and their weights along the accuracy-fairness front
 - `mxfair.estimator`: nets as scikit-learn estimators, with every mitigation as one argument
+- `mxfair.explain`: what an output, and a gap between groups, is made of
 - `mxfair.loss`: losses that know the group: penalties, bounds, adversaries, worst groups
 - `mxfair.metric`: figures by group, gaps, intervals, tests
 - `mxfair.postprocessing`: thresholds, calibration and repaired predictions by group
@@ -36,6 +37,7 @@ _MODULES = (
     "datasets",
     "ensemble",
     "estimator",
+    "explain",
     "loss",
     "metric",
     "net",

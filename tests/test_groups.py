@@ -431,7 +431,7 @@ def test_take_keeps_names_of_absent_groups():
         (HostArray(np.array([0.0, 2.0], dtype=np.float32)), ["a", "b"]),
         ([], []),
     ],
-    ids=repr,
+    ids=["places", "negative", "mask", "array", "series", "host array", "none"],
 )
 def test_take_accepts_places_and_masks(indices, expected):
     """Integers, masks, columns, NDArrays and an empty list select samples."""

@@ -1,0 +1,129 @@
+"""Gluon nets and the estimators around them as what is explained, with gradients by the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mxfair._compat import import_mxnet
+from mxfair._inference import PredictGraph, context_of, forward, is_probability
+from mxfair._validation import InputError, to_numpy
+from mxfair.explain._model import Explained, class_place, output_index
+
+mx: Any = import_mxnet()
+
+__all__ = ["explained_net", "gradients"]
+
+
+def explained_net(model: Any, *, output: Any = None, scale: str | None = None) -> Explained:
+    """Return what is to be explained of a net, or of an estimator that has one in ``net_``."""
+    estimator = None if hasattr(model, "collect_params") else model
+    net = model if estimator is None else estimator.net_
+    classes = getattr(estimator, "classes_", None)
+    ends_in_probability = estimator is not None and is_probability(estimator.loss_)
+    if classes is None and estimator is not None and scale is not None:
+        raise InputError(f"'scale' must be left out for a regression; got {scale!r}.")
+    place = None if classes is None else class_place(classes, output)
+    wanted = scale or "logit"
+
+    def read(raw: Any) -> Any:
+        """Return the explained number of each row of a net's output, an NDArray."""
+        if raw.size == len(raw):
+            flat = raw.reshape((-1,))
+            if ends_in_probability:
+                flat = mx.nd.log(flat) - mx.nd.log1p(-flat)
+            flat = -flat if place == 0 else flat
+            return mx.nd.sigmoid(flat) if scale == "probability" else flat
+        width = raw.shape[1]
+        if raw.ndim != 2:
+            raise InputError(f"'net' must return one number per row or per class; got shape {raw.shape}.")
+        k = place
+        if k is None:
+            if output is None and width != 2:
+                raise InputError(f"'output' must say which of the net's {width} outputs is explained; got none.")
+            k = 1 if output is None else output_index(output, width)
+        if ends_in_probability:
+            raw = mx.nd.log(mx.nd.maximum(raw, np.finfo(np.float32).tiny))
+        if wanted == "probability":
+            return mx.nd.softmax(raw)[:, k]
+        return raw[:, k] - raw[:, 1 - k] if width == 2 else raw[:, k]
+
+    graph = PredictGraph(net)
+
+    def predict(X: Any) -> np.ndarray:
+        X = net_input(net, X)
+        return np.concatenate([to_numpy(read(raw)) for raw in forward(net, X, graph=graph)])
+
+    if estimator is not None and getattr(estimator, "steps_", None):
+        # preprocessing steps stand before the net: the estimator is explained from outside
+        return Explained(_from_outside(estimator, place, wanted), _name(classes, place, wanted), takes_frame=True)
+    return Explained(predict, _name(classes, place, wanted), net=net, read=read)
+
+
+def _name(classes: Any, place: int | None, scale: str) -> str:
+    if classes is None or place is None:
+        return "output" if scale == "logit" else scale
+    return f"{scale} of {np.asarray(classes).tolist()[place]}"
+
+
+def _from_outside(estimator: Any, place: int | None, scale: str) -> Any:
+    if place is None:
+        return estimator.predict
+    if scale == "probability":
+        return lambda X: estimator.predict_proba(X)[:, place]
+
+    def logit(X: Any) -> np.ndarray:
+        values = estimator.decision_function(X)
+        if values.ndim == 2:
+            return values[:, place]
+        return values if place == 1 else -values
+
+    return logit
+
+
+def net_input(net: Any, X: Any) -> np.ndarray:
+    """Return rows as the net's type of numbers."""
+    X = to_numpy(X)
+    if X.dtype.kind not in "biuf":
+        raise InputError(
+            f"'X' must hold numbers, as the net takes them; got {X.dtype}. Encode it first, and name the raw columns "
+            "with columns=encoder."
+        )
+    dtypes = (np.dtype(p.dtype) for p in net.collect_params().values())
+    wanted = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype("float32"))
+    X = np.ascontiguousarray(X, dtype=wanted)
+    if not np.isfinite(X).all():
+        raise InputError("'X' must be finite; got NaN or infinity. Impute missing values first.")
+    return X
+
+
+def gradients(model: Explained, rows: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield (numbers, gradients by the data) of pieces of rows, as NDArrays on the net's device, in predict mode.
+
+    Parameters
+    ----------
+    model : Explained
+        With a net.
+    rows : iterable of NDArray
+        Pieces, on the net's device; a piece may be reused by the caller after its turn.
+
+    Yields
+    ------
+    tuple of NDArray
+        Shapes (n,) and that of the piece.
+    """
+    if model.net is None or model.read is None:
+        raise InputError("The model must be a net for gradients; a function has none. Use permutation_shap.")
+    for part in rows:
+        part.attach_grad()
+        with mx.autograd.record(train_mode=False):
+            value = model.read(model.net(part))
+        value.backward()
+        yield value, part.grad
+
+
+def net_context(model: Explained) -> Any:
+    """Return the device of the explained net."""
+    return context_of(model.net)
