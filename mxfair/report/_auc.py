@@ -1,4 +1,4 @@
-"""Area under the ROC curve, overall and by group."""
+"""Area under the ROC curve, overall and by group; the state of scores behind curves and distributions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, same_length, to_numpy
+from mxfair._validation import InputError, InputTypeError, same_length, to_numpy
+from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
 from mxfair.metric._mann_whitney import MannWhitney
+from mxfair.scores import GroupScores
+
+#: Probabilities in float32 may lie this far outside 0 and 1.
+_ROUNDING = 1e-6
 
 
 def check_scores(scores: Any, labels: np.ndarray, classes: np.ndarray, places: list[int]) -> np.ndarray:
@@ -45,6 +50,47 @@ def auc_by_group(
         columns.append(np.where(pairs > 0, u / np.maximum(pairs, 1), np.nan))
     means = np.mean(columns, axis=0)
     return float(means[0]), means[1:]
+
+
+def score_state(
+    labels: np.ndarray, scores: np.ndarray, groups: Groups, table: GroupConfusion, positive: Any
+) -> GroupScores:
+    """Return the histograms of one class's scores: from 0 to 1 where they may be probabilities, else over their range.
+
+    Scores that all lie between 0 and 1 may be anything; calibration is shown for them, and says so where they are off.
+    """
+    low, high = float(scores.min()), float(scores.max())
+    if low >= -_ROUNDING and high <= 1 + _ROUNDING:
+        scores, low, high = np.clip(scores, 0, 1), 0.0, 1.0
+    elif not low < high:
+        low, high = low - 0.5, high + 0.5
+    options: dict[str, Any] = {"classes": table.classes, "positive": positive}
+    return GroupScores.of(labels, scores.astype(float), groups, low=low, high=high, **options)
+
+
+def check_state(scores: Any, table: GroupConfusion, positive: Any) -> None:
+    """Raise unless a state of scores is of the same samples as a table of decisions."""
+    if not isinstance(scores, GroupScores):
+        raise InputTypeError(f"'scores' must be a GroupScores; got {scores!r}. Use evaluate_predictions for arrays.")
+    if positive is None:
+        raise InputError(
+            f"'positive' must be given with scores of one of {len(table.classes)} classes; got none. Name that class."
+        )
+    if scores.groups != table.groups or not np.array_equal(scores.classes, table.classes):
+        raise InputError(
+            f"'scores' must have the groups and classes of 'table'; got {scores.groups} x {scores.classes.tolist()} "
+            f"and {table.groups} x {table.classes.tolist()}. Give both the same when counting starts."
+        )
+    if scores.positive != positive:
+        raise InputError(f"'scores' must speak for the class {positive!r}; got {scores.positive!r}. Pass positive=.")
+    counts = table.counts.sum(axis=2)
+    place = table.classes.tolist().index(positive)
+    own = np.stack([counts.sum(axis=1) - counts[:, place], counts[:, place]], axis=1)
+    if not np.allclose(scores.counts.sum(axis=-1), own):
+        raise InputError(
+            "'scores' must be of the samples of 'table'; got different numbers by group and label "
+            f"({scores.support.sum():g} and {table.support.sum():g} in total). Count both from the same rows."
+        )
 
 
 def _contiguous(column: np.ndarray) -> np.ndarray:

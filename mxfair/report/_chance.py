@@ -13,9 +13,10 @@ _POINTS, _BRIDGES = 200, 4000
 _GROUPS = 40
 
 
-def chance_of_largest(metric: PairMetric, preds: np.ndarray) -> float:
+def chance_of_largest(metric: PairMetric, values: np.ndarray, counts: np.ndarray) -> float:
     """Return the mean of the largest of a metric's distances where all groups have one distribution.
 
+    `values` and `counts` say which: the distinct predictions in increasing order, and how many samples have each.
     It is the floor itself for two groups. For more, the largest of many noisy distances exceeds the floor of its pair:
     Brownian bridges of the distribution of all predictions, one for each group, say by how much.
     """
@@ -26,7 +27,6 @@ def chance_of_largest(metric: PairMetric, preds: np.ndarray) -> float:
     highest = 1.0 if metric.name == "ks_distance" else np.inf  # formulas for large groups exceed it for tiny ones
     floor = min(float(metric.floor[a, b]), highest)
     sizes = np.sort(metric.support[metric.known & (metric.support > 0)])[:_GROUPS]
-    values, counts = np.unique(preds, return_counts=True)
     if len(sizes) < 3 or len(values) < 2:
         return floor
     function = np.cumsum(counts) / counts.sum()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair._validation import InputError, one_of
-from mxfair.report import _axes
+from mxfair.report import _axes, _states
 from mxfair.report._axes import GRID, INK, MUTED, PAPER, color_of
 from mxfair.report._figure_gaps import DISTANCES, FigureGap, figure_criterion, figure_gap
 from mxfair.report._format import few, heading, number
@@ -57,7 +57,7 @@ def plot_predictions(report: FairnessReport, *, models: Sequence[str] | None = N
     """
     chosen = _chosen(report, models)
     figure, panels = _axes.grid(len(chosen), columns, height=330, left=_axes.TICKS)
-    ends = [np.quantile(e.preds, _SHOWN) for e in report.evaluations]
+    ends = [_states.of_predictions(e, _SHOWN) for e in report.evaluations]
     span = _span(ends)
     for axes, evaluation in zip(panels, chosen):
         _distribution_panel(axes, evaluation, span)
@@ -157,10 +157,9 @@ def _distribution_panel(axes: Axes, evaluation: Any, span: tuple[float, float]) 
     _axes.title(axes, f"Predictions, {name}", _distance_text(gap), indent=_axes.TICKS)
     styles = ("-", "--", "-.", ":")
     for place, (group, known) in enumerate(zip(table.groups, table.known)):
-        values = np.sort(evaluation.preds[evaluation.groups.codes == place])
+        values, shares = _states.distribution_function(evaluation, place)
         if not len(values):
             continue
-        shares = np.arange(1, len(values) + 1) / len(values)
         kept = np.unique(np.linspace(0, len(values) - 1, min(len(values), _POINTS)).astype(int))
         x = np.concatenate([[min(span[0], values[0])], values[kept], [max(span[1], values[-1])]])
         y = np.concatenate([[0.0], shares[kept], [1.0]])
@@ -177,10 +176,10 @@ def _distribution_panel(axes: Axes, evaluation: Any, span: tuple[float, float]) 
 
 def _mark_distance(axes: Axes, evaluation: Any, pair: tuple[Any, Any]) -> None:
     """Draw the bar whose length is the KS distance."""
-    codes, names = evaluation.groups.codes, list(evaluation.table.groups)
-    first, second = (np.sort(evaluation.preds[codes == names.index(group)]) for group in pair)
-    points = np.union1d(first, second)
-    shares = [np.searchsorted(values, points, side="right") / len(values) for values in (first, second)]
+    names = list(evaluation.table.groups)
+    functions = [_states.distribution_function(evaluation, names.index(group)) for group in pair]
+    points = np.union1d(functions[0][0], functions[1][0])
+    shares = [np.append(0.0, y)[np.searchsorted(x, points, side="right")] for x, y in functions]
     place = int(np.abs(shares[0] - shares[1]).argmax())
     ends = sorted(float(share[place]) for share in shares)
     axes.vlines(points[place], ends[0], ends[1], color=INK, linewidth=1.6, zorder=5)
@@ -197,12 +196,10 @@ def _distance_text(gap: FigureGap) -> str:
 
 def _quantiles(evaluation: Any) -> np.ndarray:
     """Return the quantiles .05, .25, .5, .75, .95 of the residuals and their mean, shape (n_groups, 6)."""
-    residuals = evaluation.preds - evaluation.labels
     rows = []
     for place in range(len(evaluation.table.groups)):
-        part = residuals[evaluation.groups.codes == place]
-        nothing = np.full(6, np.nan)
-        rows.append(np.append(np.quantile(part, [0.05, 0.25, 0.5, 0.75, 0.95]), part.mean()) if len(part) else nothing)
+        found = _states.of_residuals(evaluation, place, [0.05, 0.25, 0.5, 0.75, 0.95])
+        rows.append(np.append(found, evaluation.columns["mean_error"][0][place + 1]))
     return np.array(rows)
 
 

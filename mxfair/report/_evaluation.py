@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from mxfair.criterion import Criterion
 from mxfair.groups import Groups
 from mxfair.metric._inputs import task_of
 from mxfair.rate import RATES, class_index
-from mxfair.report._auc import auc_by_group, check_scores
+from mxfair.report._auc import auc_by_group, check_scores, check_state, score_state
 from mxfair.report._regression import RegressionEvaluation
+from mxfair.scores import GroupScores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,11 @@ RATE_NAMES = (
 class Evaluation:
     """What one model decided about one set of samples.
 
+    Everything comes from states that add, so that an evaluation can be built chunk by chunk from a file that is larger
+    than memory. Decisions are a `GroupConfusion`, from which rates, gaps and their intervals are exact. Scores are a
+    `GroupScores`, from which ROC curves, calibration and score distributions by group come, in its bins; so does the
+    AUC, unless an exact one is given beside it, as `evaluate_predictions` does.
+
     Parameters
     ----------
     name : str
@@ -46,9 +53,17 @@ class Evaluation:
     positive : optional
         The class that counts as positive. Default: the last of two classes; each class in turn for more than two.
     auc : float, default=nan
-        Area under the ROC curve over all samples; NaN where it is not known.
+        Area under the ROC curve over all samples. Default: that of `scores`; NaN, which means unknown, without them.
     auc_by_group : array of float, shape (n_groups,), optional
         The same by group.
+    scores : GroupScores, optional
+        Scores of the positive class by group and label, of the same groups, classes and samples as `table`. With more
+        than two classes it needs a stated `positive`.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two classes, or if `scores` are of other groups, classes or samples than `table`.
 
     Examples
     --------
@@ -60,6 +75,10 @@ class Evaluation:
     overall        3                 0.5
     a              2                 0.5
     b              1                 NaN
+    >>> from mxfair import GroupScores
+    >>> scores = GroupScores.of([1, 1, 0], [0.9, 0.4, 0.4], ["a", "a", "b"])
+    >>> Evaluation("plain", table, scores=scores).auc
+    0.75
     """
 
     task = "classification"
@@ -72,6 +91,7 @@ class Evaluation:
         positive: Any | None = None,
         auc: float = float("nan"),
         auc_by_group: Any | None = None,
+        scores: GroupScores | None = None,
     ) -> None:
         if not isinstance(table, GroupConfusion):
             raise InputTypeError(f"'table' must be a GroupConfusion; got {table!r}. Use evaluate_predictions.")
@@ -84,6 +104,12 @@ class Evaluation:
         if positive is not None or len(table.classes) == 2:
             positive = table.classes[class_index(table.classes, positive)]
         self.positive = positive
+        self.scores = scores
+        if scores is not None:
+            check_state(scores, table, positive)
+            found = scores.auc()
+            auc = found.overall if math.isnan(auc) else auc
+            auc_by_group = found.values if auc_by_group is None else auc_by_group
         self.auc = float(auc)
         self.auc_by_group = (
             np.full(len(table.groups), np.nan) if auc_by_group is None else np.asarray(auc_by_group, dtype=float)
@@ -202,8 +228,8 @@ def evaluate_predictions(
     groups : array-like or Groups
         Sensitive attribute of each sample; several columns are crossed.
     scores : array of shape (n_samples,) or (n_samples, n_classes), optional
-        Score of the positive class, or of every class in sorted order; for the AUC only. Not for regression, no more
-        than `positive` and `classes`.
+        Score of the positive class, or of every class in sorted order: for the AUC, and with one positive class for
+        ROC curves, calibration and score distributions. Not for regression, no more than `positive` and `classes`.
     name : str, default="model"
         Name of the model.
     positive : optional
@@ -258,7 +284,8 @@ def evaluate_predictions(
         places = evaluation.places
         columns = check_scores(scores, labels, table.classes, places)
         overall, by_group = auc_by_group(labels, columns, groups, table.classes, places)
-        evaluation = Evaluation(name, table, positive=positive, auc=overall, auc_by_group=by_group)
+        state = score_state(labels, columns[:, 0], groups, table, evaluation.positive) if len(places) == 1 else None
+        evaluation = Evaluation(name, table, positive=positive, auc=overall, auc_by_group=by_group, scores=state)
     return FairnessReport(evaluation, criteria=criteria)
 
 

@@ -123,8 +123,11 @@ def figure_gap(criterion: FigureCriterion, evaluation: RegressionEvaluation) -> 
     """Return a gap of one model."""
     digits = evaluation.digits(criterion.name)
     if criterion.name in DISTANCES:
-        metric = evaluation.distances[criterion.name]
-        return _distance(metric, chance_of_largest(metric, evaluation.preds), digits)
+        metric = evaluation.distances.get(criterion.name)
+        if metric is None:  # a state without histograms
+            nothing, groups = math.nan, tuple((criterion.name, group) for group in evaluation.table.groups)
+            return FigureGap(nothing, None, (nothing, nothing), False, False, groups, digits=digits, is_distance=True)
+        return _distance(metric, chance_of_largest(metric, *evaluation.distribution), digits)
     if criterion.name == WORST:
         return _worst(evaluation.table.metric("root_mean_squared_error"), digits)
     return _of_figure(evaluation.table.metric(criterion.name), evaluation, digits)

@@ -186,6 +186,8 @@ def _rate_plots(report: FairnessReport) -> list[list[str]]:
 
 def _distribution_plots(report: FairnessReport) -> list[list[str]]:
     """Return how predictions and residuals are distributed in each group, and how far apart predictions are."""
+    if not all(evaluation.distances for evaluation in report.evaluations):
+        return []
     kinds: list[tuple[str, Any, str]] = [
         ("predictions", plots.plot_predictions, "Share of each group that is predicted at most a value, with {}."),
         ("residuals", plots.plot_residuals, "Median, quartiles and middle 90 % of prediction minus label, with {}."),

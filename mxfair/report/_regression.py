@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import same_length
+from mxfair._validation import InputError, InputTypeError, same_length
 from mxfair.group_metric import PairMetric
 from mxfair.groups import Groups
+from mxfair.report import _states
 from mxfair.residuals import GroupResiduals
 from mxfair.residuals._moments import finite
 
@@ -41,6 +42,11 @@ _DRAWS = 20_000_000
 class RegressionEvaluation:
     """What one model predicted about one set of samples.
 
+    It holds the rows, or, built with `of_state`, the sums and histograms of a `GroupResiduals` that were counted chunk
+    by chunk from a file larger than memory. Figures by group are exact either way. Without the rows, distances and
+    quantiles are those of the state's bins, intervals come from the normal distribution, R2 has no interval, and two
+    models cannot be compared row by row; the report says so.
+
     Parameters
     ----------
     name : str
@@ -62,6 +68,12 @@ class RegressionEvaluation:
     [2.0, 0.5]
     >>> evaluation.distances["ks_distance"].max()
     0.5
+    >>> from mxfair import GroupResiduals
+    >>> state = GroupResiduals(["a", "b"], low=0, high=4)
+    >>> for chunk in ([1.0, 2.0], [1.0, 3.0], ["a", "a"]), ([3.0], [3.0], ["b"]):
+    ...     state = state.update(*chunk)
+    >>> RegressionEvaluation.of_state("streamed", state).rates.loc["a", "mean_absolute_error"]
+    0.5
     """
 
     task = "regression"
@@ -69,10 +81,48 @@ class RegressionEvaluation:
 
     def __init__(self, name: str, labels: Any, preds: Any, groups: Any) -> None:
         self.name = str(name)
-        self.labels, self.preds = finite(labels, "labels"), finite(preds, "preds")
-        self.groups = groups if isinstance(groups, Groups) else Groups(groups)
+        self.labels: np.ndarray | None = finite(labels, "labels")
+        self.preds: np.ndarray | None = finite(preds, "preds")
+        self.groups: Groups | None = groups if isinstance(groups, Groups) else Groups(groups)
         same_length(labels=self.labels, preds=self.preds, groups=self.groups)
         self.table = GroupResiduals.of(self.labels, self.preds, self.groups, bins=_BINS)
+
+    @classmethod
+    def of_state(cls, name: str, table: GroupResiduals) -> RegressionEvaluation:
+        """Return an evaluation of what a state has counted, without the rows.
+
+        Parameters
+        ----------
+        name : str
+            Name of the model.
+        table : GroupResiduals
+            The state; without a range it has no histograms, and then there are no distances and quantiles.
+
+        Returns
+        -------
+        RegressionEvaluation
+            Its `labels`, `preds` and `groups` are None.
+
+        Raises
+        ------
+        InputTypeError
+            If `table` is something else.
+        InputError
+            If it has counted nothing.
+        """
+        if not isinstance(table, GroupResiduals):
+            raise InputTypeError(f"'table' must be a GroupResiduals; got {table!r}. Pass arrays to the class itself.")
+        if not table.support.sum() > 0:
+            raise InputError("'table' must have counted samples; got none. Call its update first.")
+        self = cls.__new__(cls)
+        self.name, self.table = str(name), table
+        self.labels = self.preds = self.groups = None
+        return self
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether labels and predictions are at hand, and not only their sums."""
+        return self.labels is not None
 
     @property
     def support(self) -> np.ndarray:
@@ -92,16 +142,35 @@ class RegressionEvaluation:
 
     @cached_property
     def distances(self) -> dict[str, PairMetric]:
-        """The distances ks_distance and wasserstein_distance between the groups' predictions, with noise floors."""
+        """The distances ks_distance and wasserstein_distance between the groups' predictions, with noise floors.
+
+        Empty for a state without histograms.
+        """
+        if not self.has_rows:
+            if not _states.has_histograms(self.table):
+                return {}
+            return {name: getattr(self.table, name)() for name in ("ks_distance", "wasserstein_distance")}
         from mxfair.metric import distance
 
         both = distance.ks_distance, distance.wasserstein_distance
         return {function.__name__: function(self.preds, self.groups) for function in both}
 
     @cached_property
+    def distribution(self) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct predictions over all samples, or the middles of the bins, and the number of samples at each."""
+        if self.preds is not None:
+            return np.unique(self.preds, return_counts=True)
+        edges, counts = _states.bin_edges(self.table)
+        middle = np.concatenate([[edges[0]], (edges[1:] + edges[:-1]) / 2, [edges[-1]]])
+        there = counts.sum(axis=0) > 0
+        return middle[there], counts.sum(axis=0)[there]
+
+    @cached_property
     def _intervals(self) -> pd.DataFrame:
         from mxfair.metric import confidence_intervals
 
+        if self.labels is None:
+            return _states.intervals(self.table, FIGURE_NAMES)
         draws = int(np.clip(_DRAWS / len(self.labels), 200, 1000))
         return confidence_intervals(
             self.labels,
@@ -113,20 +182,25 @@ class RegressionEvaluation:
             seed=0,
         )
 
-    def interval(self, name: str) -> tuple[float, float]:
-        """Return the 95 % interval of a figure's difference between groups, from a bootstrap over the samples.
+    def interval(self, name: str, *, kind: str = "difference", group: str = "") -> tuple[float, float]:
+        """Return the 95 % interval of a figure's difference between groups, or of the figure itself.
+
+        It comes from a bootstrap over the samples; without the rows from the normal distribution.
 
         Parameters
         ----------
         name : str
             One of the figures.
+        kind : {"difference", "group", "overall"}, default="difference"
+        group : str, default=""
+            Name of the group, with ``kind="group"``.
 
         Returns
         -------
         tuple of (float, float)
             NaN where there is none.
         """
-        row = self._intervals.loc[(name, "difference", "")]
+        row = self._intervals.loc[(name, kind, group)]
         return float(row["low"]), float(row["high"])
 
     @property
@@ -155,8 +229,10 @@ class RegressionEvaluation:
 
     @cached_property
     def _digits(self) -> int:
-        largest = float(np.abs(self.labels).max())
-        size = float(self.labels.std())
+        if self.labels is None:
+            largest, size = _states.size_of_labels(self.table)
+        else:
+            largest, size = float(np.abs(self.labels).max()), float(self.labels.std())
         size = size if size > 1e-12 * largest else largest  # the deviation of equal labels is a rounding error
         return int(np.clip(2 - math.floor(math.log10(size)), 0, 12)) if size else 3
 

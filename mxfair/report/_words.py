@@ -180,6 +180,7 @@ def not_known(report: FairnessReport) -> list[str]:
     if any(math.isnan(gap.value) for row in report.gap_rows.values() for gap in row):
         notes.append(f"Where a gap says '{NOT_ENOUGH}', one of its rates is defined for fewer than two known groups.")
     if report.task == "regression":
+        notes += _without_rows(report)
         notes.append(
             "Sampling uncertainty: intervals are of the test samples, for one gap at a time; they do not cover what "
             "other training samples would have changed. Distances have a noise floor instead."
@@ -190,6 +191,19 @@ def not_known(report: FairnessReport) -> list[str]:
         notes.append("Sampling uncertainty: rates and gaps are shown without confidence intervals.")
     notes.append("Seeds: one run per model; how much the numbers vary between seeds is not measured.")
     notes.append("Labels and groups are taken as recorded; errors in them may differ between groups.")
+    return notes
+
+
+def _without_rows(report: FairnessReport) -> list[str]:
+    """Return what sums and histograms of a regression do not tell."""
+    if all(evaluation.has_rows for evaluation in report.evaluations):
+        return []
+    notes = [
+        "Counted without keeping the rows: distances and quantiles are those of bins, intervals come from the normal "
+        "distribution, and R2 has none."
+    ]
+    if not all(evaluation.distances for evaluation in report.evaluations):
+        notes.append("Distributions: no range was given when counting started, so that there are no distances.")
     return notes
 
 
