@@ -10,7 +10,7 @@ import numpy as np
 
 from mxfair._validation import InputError, InputTypeError
 
-__all__ = ["Columns", "columns_of"]
+__all__ = ["Columns", "columns_of", "naming"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def columns_of(X: Any, columns: Any = None, feature_names: Any = None) -> Column
     for j, owner in enumerate(owners):
         order.setdefault(owner, []).append(j)
     return Columns(tuple(order), tuple(np.array(v, dtype=np.int64) for v in order.values()), names)
+
+
+def naming(X: Any, columns: Any, feature_names: Any) -> dict[str, Any]:
+    """Return the names of a table's features as `Attribution` takes them; none for images."""
+    return {"columns": columns_of(X, columns, feature_names)} if np.ndim(X) == 2 else {}
 
 
 def _owners(columns: Any, names: tuple[str, ...]) -> list[str]:

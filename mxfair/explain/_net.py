@@ -10,6 +10,7 @@ import numpy as np
 from mxfair._compat import import_mxnet
 from mxfair._inference import PredictGraph, context_of, forward, is_probability
 from mxfair._validation import InputError, to_numpy
+from mxfair.explain._gradient import NetGradient
 from mxfair.explain._model import Explained, class_place, output_index
 
 mx: Any = import_mxnet()
@@ -114,14 +115,13 @@ def gradients(model: Explained, rows: Iterator[Any]) -> Iterator[tuple[Any, Any]
     tuple of NDArray
         Shapes (n,) and that of the piece.
     """
-    if model.net is None or model.read is None:
-        raise InputError("The model must be a net for gradients; a function has none. Use permutation_shap.")
+    gradient: Any = None
     for part in rows:
-        part.attach_grad()
-        with mx.autograd.record(train_mode=False):
-            value = model.read(model.net(part))
-        value.backward()
-        yield value, part.grad
+        with mx.autograd.pause(train_mode=False):
+            gradient = gradient or NetGradient(model, part.shape[1:])
+            value, slope = gradient.at(gradient.enter(part))
+            slope = gradient.back(slope).reshape(part.shape)
+        yield value, slope
 
 
 def net_context(model: Explained) -> Any:

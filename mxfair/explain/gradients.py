@@ -1,0 +1,327 @@
+"""Contributions from gradients: expected gradients, integrated gradients and saliency, of tables and of images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mxfair._validation import InputError, generator, positive_integer, to_numpy
+from mxfair.explain._columns import naming
+from mxfair.explain._model import Explained, explained_model
+from mxfair.explain._progress import track
+from mxfair.explain.attribution import Attribution
+
+__all__ = ["expected_gradients", "integrated_gradients", "saliency"]
+
+GOLDEN = (5**0.5 - 1) / 2
+
+
+def expected_gradients(
+    model: Any,
+    X: Any,
+    background: Any,
+    *,
+    points: int = 5,
+    output: Any = None,
+    scale: str | None = None,
+    columns: Any = None,
+    feature_names: Any = None,
+    max_memory: float = 1024.0,
+    progress: bool = False,
+    seed: Any = None,
+) -> Attribution:
+    r"""Return each feature's contribution to a net's output, against a background, from the net's gradient.
+
+    ``phi_j(x) = mean over b and alpha of (x_j - b_j) dF/dx_j(b + alpha (x - b))``
+
+    for all rows b of the background, and `points` values of alpha from each b, one in each of as many equal parts of
+    0 to 1. Where in its part a value lies differs from b to b and is spread evenly, so that all b together see the
+    whole way. Contributions add up to ``F(x) - mean F(b)`` but for the error of the points, which
+    `Attribution.additivity_error` reports.
+
+    Parameters
+    ----------
+    model : gluon.Block, or estimator of mxfair around one
+        In predict mode; its parameters, their gradients and its modes are left as they are.
+    X : array, shape (n_samples, n_features) or (n_samples, channels, height, width)
+        The rows to be explained, as the net takes them.
+    background : array of rows like those of `X`, shape (n_background, ...)
+        What "on average" means: a hundred rows of the training data, or of another group. All are used.
+    points : int, default=5
+        Points on the way from each row of the background. More cost time in proportion.
+    output : optional
+        Which of several outputs: a class of an estimator, else an index. Default: the only one; the second of two.
+    scale : {"logit", "probability"}, default="logit"
+        What of a classifier is explained.
+    columns : TabularEncoder or mapping of column to features, optional
+        Raw columns, for `Attribution.grouped`.
+    feature_names : sequence of str, optional
+        Default: those of the data frame or the encoder, else x0, x1, ...
+    max_memory : float, default=1024
+        Megabytes that a batch of points may take, with what the net makes of it.
+    progress : bool, default=False
+        Show a progress bar.
+    seed : int or numpy Generator, optional
+        Draw where in its part each point lies. Default: evenly spread, nothing random.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    InputError
+        If the model is no net, or rows and background do not fit.
+
+    Notes
+    -----
+    With a smooth model this is the Aumann-Shapley value against each b, on average; it is another quantity than the
+    Shapley value and correlates with it closely. For a linear net both are ``w_j (x_j - mean b_j)``.
+
+    References
+    ----------
+    Erion, Janizek, Sturmfels, Lundberg, Lee, *Improving performance of deep learning models with axiomatic attribution
+    priors and expected gradients*, Nature Machine Intelligence 2021, equation 3.
+
+    Examples
+    --------
+    >>> import mxfair, numpy as np
+    >>> from mxnet import gluon, init
+    >>> net = gluon.nn.Dense(1, in_units=2)
+    >>> net.initialize(init.One())
+    >>> expected_gradients(net, [[1.0, 2.0]], [[0.0, 0.0], [0.0, 2.0]]).values
+    array([[1., 1.]])
+    """
+    explained, rows = _rows(model, X, output, scale)
+    origins = _origins(explained, background, rows)
+    alphas = _alphas(len(origins), positive_integer(points, "points"), seed)
+    values = _along(explained, rows, origins, alphas, (max_memory, "expected gradients", progress))
+    return Attribution(
+        values.reshape(rows.shape),
+        explained(origins).mean(),
+        explained(rows),
+        rows,
+        "expected gradients",
+        output_name=explained.name,
+        **naming(X, columns, feature_names),
+    )
+
+
+def integrated_gradients(
+    model: Any,
+    X: Any,
+    baseline: Any = 0.0,
+    *,
+    points: int = 50,
+    output: Any = None,
+    scale: str | None = None,
+    columns: Any = None,
+    feature_names: Any = None,
+    max_memory: float = 1024.0,
+    progress: bool = False,
+) -> Attribution:
+    """Return each feature's contribution to a net's output against one baseline, from gradients on the way to it.
+
+    ``phi_j(x) = (x_j - b_j) mean over alpha of dF/dx_j(b + alpha (x - b))``, with alpha at the middles of `points`
+    equal parts of 0 to 1.
+
+    Parameters
+    ----------
+    model : gluon.Block, or estimator of mxfair around one
+        See `expected_gradients`.
+    X : array, shape (n_samples, n_features) or (n_samples, channels, height, width)
+        The rows to be explained, as the net takes them.
+    baseline : float, or array of the shape of one row or of `X`, default=0
+        Where the way begins: a number for all features (0 is the mean of standardised data, and black in an image),
+        a row, or one for each row.
+    points : int, default=50
+        Points on the way.
+    output, scale, columns, feature_names, max_memory, progress
+        See `expected_gradients`.
+
+    Returns
+    -------
+    Attribution
+        ``base_values`` are the outputs at the baseline.
+
+    Raises
+    ------
+    InputError
+        If the model is no net, or the baseline does not fit.
+
+    References
+    ----------
+    Sundararajan, Taly, Yan, *Axiomatic attribution for deep networks*, ICML 2017, equation 3.
+
+    Examples
+    --------
+    >>> import mxfair
+    >>> from mxnet import gluon, init
+    >>> net = gluon.nn.Dense(1, in_units=2)
+    >>> net.initialize(init.One())
+    >>> integrated_gradients(net, [[1.0, 2.0]]).values
+    array([[1., 2.]])
+    """
+    explained, rows = _rows(model, X, output, scale)
+    n_points = positive_integer(points, "points")
+    starts, own = _starts(rows, baseline)
+    values = _along(
+        explained,
+        rows,
+        starts[:, None] if own else starts,
+        ((np.arange(n_points) + 0.5) / n_points)[None],
+        (max_memory, "integrated gradients", progress),
+    )
+    return Attribution(
+        values.reshape(rows.shape),
+        explained(starts) if own else explained(starts)[0],
+        explained(rows),
+        rows,
+        "integrated gradients",
+        output_name=explained.name,
+        **naming(X, columns, feature_names),
+    )
+
+
+def saliency(
+    model: Any,
+    X: Any,
+    *,
+    times_input: bool = False,
+    output: Any = None,
+    scale: str | None = None,
+    columns: Any = None,
+    feature_names: Any = None,
+    max_memory: float = 1024.0,
+) -> Attribution:
+    """Return the gradient of a net's output by each feature, at the rows themselves.
+
+    It says what a small change would do, not what the output is made of: values do not add up to the output, and
+    ``base_values`` and `Attribution.additivity_error` are NaN. Where a net is saturated, gradients are small though the
+    feature matters; `integrated_gradients` sees that.
+
+    Parameters
+    ----------
+    model : gluon.Block, or estimator of mxfair around one
+        See `expected_gradients`.
+    X : array, shape (n_samples, n_features) or (n_samples, channels, height, width)
+        The rows to be explained, as the net takes them.
+    times_input : bool, default=False
+        Multiply each gradient by the feature's value.
+    output, scale, columns, feature_names, max_memory
+        See `expected_gradients`.
+
+    Returns
+    -------
+    Attribution
+
+    Raises
+    ------
+    InputError
+        If the model is no net.
+
+    References
+    ----------
+    Simonyan, Vedaldi, Zisserman, *Deep inside convolutional networks: visualising image classification models and
+    saliency maps*, 2013, section 3. Times input: Shrikumar, Greenside, Shcherbina, Kundaje, *Not just a black box*,
+    2016.
+
+    Examples
+    --------
+    >>> import mxfair
+    >>> from mxnet import gluon, init
+    >>> net = gluon.nn.Dense(1, in_units=2)
+    >>> net.initialize(init.One())
+    >>> saliency(net, [[1.0, 2.0]], times_input=True).values
+    array([[1., 2.]])
+    """
+    from mxfair.explain._gradient import NetGradient, slopes
+
+    explained, rows = _rows(model, X, output, scale)
+    found = list(slopes(NetGradient(explained, rows.shape[1:]), rows, _memory(max_memory)))
+    values = np.concatenate([slope for _, slope in found]).astype(np.float64).reshape(rows.shape)
+    return Attribution(
+        values * rows if times_input else values,
+        np.nan,
+        np.concatenate([value for value, _ in found]),
+        rows,
+        "gradient times input" if times_input else "saliency",
+        output_name=explained.name,
+        **naming(X, columns, feature_names),
+    )
+
+
+def _rows(model: Any, X: Any, output: Any, scale: str | None) -> tuple[Explained, np.ndarray]:
+    """Return what is explained, and the rows as its net takes them."""
+    from mxfair.explain._net import net_input
+
+    explained = explained_model(model, output=output, scale=scale)
+    if not explained.differentiable:
+        raise InputError(
+            "'model' must be a net, or an estimator of mxfair whose net takes the rows as they are, for gradients; "
+            f"got {type(model).__name__}. Use permutation_shap."
+        )
+    rows = net_input(explained.net, X)
+    if rows.ndim < 2 or rows.size == 0:
+        raise InputError(f"'X' must hold at least one row with at least one feature; got shape {rows.shape}.")
+    return explained, rows
+
+
+def _origins(explained: Explained, background: Any, rows: np.ndarray) -> np.ndarray:
+    from mxfair.explain._net import net_input
+
+    origins = net_input(explained.net, background)
+    if len(origins) == 0 or origins.shape[1:] != rows.shape[1:]:
+        raise InputError(
+            f"'background' must hold rows like those of 'X', of shape {rows.shape[1:]}; got shape {origins.shape}. "
+            "Pass a hundred rows of the training data."
+        )
+    return origins
+
+
+def _starts(rows: np.ndarray, baseline: Any) -> tuple[np.ndarray, bool]:
+    """Return where ways begin, and whether each row has a beginning of its own."""
+    given = np.asarray(to_numpy(baseline), dtype=rows.dtype)
+    own = given.ndim == rows.ndim
+    wanted = rows.shape if own else (1, *rows.shape[1:])
+    if given.ndim and given.shape != (rows.shape if own else rows.shape[1:]):
+        raise InputError(
+            f"'baseline' must be a number, a row of shape {rows.shape[1:]} or one for each row; got shape "
+            f"{given.shape}. Use 0 for standardised data."
+        )
+    if not np.isfinite(given).all():
+        raise InputError("'baseline' must be finite; got NaN or infinity. Use 0 for standardised data.")
+    return np.ascontiguousarray(np.broadcast_to(given, wanted)), own
+
+
+def _alphas(n_origins: int, points: int, seed: Any) -> np.ndarray:
+    """Return where on the ways points lie: in each of equal parts one, shape (n_origins, points).
+
+    The places within the parts differ between origins. With the same middles for all, each origin's error has the same
+    sign where a ray of the net bends; spread by the golden ratio, they cancel.
+    """
+    if seed is None:
+        place = ((np.arange(n_origins) + 0.5) * GOLDEN % 1.0)[:, None] if n_origins > 1 else np.full((1, 1), 0.5)
+    else:
+        place = generator(seed).random((n_origins, points))
+    return (np.arange(points) + place) / points
+
+
+def _memory(max_memory: float) -> float:
+    if isinstance(max_memory, bool) or not isinstance(max_memory, (int, float)) or not max_memory > 0:
+        raise InputError(f"'max_memory' must be a number of megabytes above 0; got {max_memory!r}.")
+    return float(max_memory)
+
+
+def _along(
+    explained: Explained, rows: np.ndarray, origins: np.ndarray, alphas: np.ndarray, options: tuple[float, str, bool]
+) -> np.ndarray:
+    """Return mean contributions along the ways from origins to rows, shape (n_samples, n_features) as float64."""
+    from mxfair.explain._gradient import NetGradient, path_means
+
+    max_memory, text, progress = options
+    gradient = NetGradient(explained, rows.shape[1:])
+    found = path_means(gradient, rows, origins, alphas, _memory(max_memory))
+    parts = track(((len(part), part) for part in found), len(rows), text, progress)
+    return np.concatenate(list(parts)).astype(np.float64)
