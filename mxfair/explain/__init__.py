@@ -2,5 +2,13 @@
 
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.gradients import expected_gradients, integrated_gradients, saliency
+from mxfair.explain.importance import Importance, permutation_importance
 
-__all__ = ["Attribution", "expected_gradients", "integrated_gradients", "saliency"]
+__all__ = [
+    "Attribution",
+    "Importance",
+    "expected_gradients",
+    "integrated_gradients",
+    "permutation_importance",
+    "saliency",
+]

@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from mxfair.explain._importance_plots import importance
+
+__all__ = ["importance"]
