@@ -1,14 +1,33 @@
 """Why a model gives the outputs it gives, to whom, and where a gap between groups comes from."""
 
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.gradients import expected_gradients, integrated_gradients, saliency
 from mxfair.explain.importance import Importance, permutation_importance
 
+#: Public names that need mxnet, and where they are defined: loaded when they are asked for.
+_NETS = {"GradientMonitor": "mxfair.explain.gradient_monitor"}
+
 __all__ = [
     "Attribution",
+    "GradientMonitor",
     "Importance",
     "expected_gradients",
     "integrated_gradients",
     "permutation_importance",
     "saliency",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NETS:
+        return getattr(importlib.import_module(_NETS[name]), name)
+    raise AttributeError(f"module 'mxfair.explain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NETS])

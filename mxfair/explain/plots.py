@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mxfair.explain._gradient_plots import gradients
 from mxfair.explain._importance_plots import importance
 
-__all__ = ["importance"]
+__all__ = ["gradients", "importance"]
