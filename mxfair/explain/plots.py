@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from mxfair.explain._gap_plots import gap, gap_comparison, proxies
 from mxfair.explain._gradient_plots import gradients
 from mxfair.explain._importance_plots import importance
 
-__all__ = ["gradients", "importance"]
+__all__ = [
+    "gap",
+    "gap_comparison",
+    "gradients",
+    "importance",
+    "proxies",
+]
