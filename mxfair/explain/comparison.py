@@ -99,7 +99,7 @@ class GapComparison:
         import pandas as pd
 
         kept = first.top(len(first.columns) if top is None or len(first.columns) - top <= 1 else top)
-        labels = any(part.values[-2] or part.covariance[-2, -2] for part in (first, second, moved))
+        labels = first._labels_count() or second._labels_count()
         one, two, change = (part._table(kept, labels) for part in (first, second, moved))
         table = pd.DataFrame({self.names[0]: one["contribution"], f"{self.names[0]}_error": one["standard_error"]})
         table[self.names[1]], table[f"{self.names[1]}_error"] = two["contribution"], two["standard_error"]

@@ -89,7 +89,7 @@ def gap_decomposition(
     min_support : int, default=30
         Groups with fewer samples are not chosen, and warned of where they are asked for.
     seed : int, Generator or None, default=None
-        Where drawn background rows, and the method's draws, come from.
+        Where drawn background rows, and the draws of methods other than expected gradients, come from.
     **options
         Passed to the method.
 

@@ -164,7 +164,11 @@ class GapPart:
         """
         k = len(self.columns)
         kept = k if top is None or k - top <= 1 else top
-        return self._table(self.top(kept), bool(self.values[-2] or self.covariance[-2, -2]))
+        return self._table(self.top(kept), self._labels_count())
+
+    def _labels_count(self) -> bool:
+        """Return whether labels alone make a difference, beyond rounding."""
+        return bool(max(abs(self.values[-2]), self.standard_errors[-2]) > 1e-9 * self.spread)
 
     def _table(self, kept: list[str], labels: bool) -> pd.DataFrame:
         """Return the rows of some columns in their order, the others as one row, and the rows in brackets."""
