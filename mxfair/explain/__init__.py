@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.comparison import GapComparison
 from mxfair.explain.decomposition import GapDecomposition
+from mxfair.explain.dependence import PartialDependence, partial_dependence
 from mxfair.explain.gap import contrast, gap_decomposition
 from mxfair.explain.gap_part import GapPart
 from mxfair.explain.gradients import expected_gradients, integrated_gradients, saliency
 from mxfair.explain.importance import Importance, permutation_importance
 from mxfair.explain.loss import loss_attribution, loss_gap_decomposition
 
-#: Public names that need mxnet, and where they are defined: loaded when they are asked for.
-_NETS = {"GradientMonitor": "mxfair.explain.gradient_monitor"}
-
 __all__ = [
     "Attribution",
     "GapComparison",
     "GapDecomposition",
     "GapPart",
-    "GradientMonitor",
     "Importance",
+    "PartialDependence",
     "contrast",
     "expected_gradients",
     "gap_decomposition",
     "integrated_gradients",
     "loss_attribution",
     "loss_gap_decomposition",
+    "partial_dependence",
     "permutation_importance",
     "saliency",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _NETS:
-        return getattr(importlib.import_module(_NETS[name]), name)
-    raise AttributeError(f"module 'mxfair.explain' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_NETS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mxfair.explain._dependence_plots import partial_dependence
 from mxfair.explain._gap_plots import gap, gap_comparison, proxies
 from mxfair.explain._gradient_plots import gradients
 from mxfair.explain._importance_plots import importance
@@ -11,5 +12,6 @@ __all__ = [
     "gap_comparison",
     "gradients",
     "importance",
+    "partial_dependence",
     "proxies",
 ]
