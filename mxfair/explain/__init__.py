@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.comparison import GapComparison
 from mxfair.explain.decomposition import GapDecomposition
@@ -12,11 +15,15 @@ from mxfair.explain.gradients import expected_gradients, integrated_gradients, s
 from mxfair.explain.importance import Importance, permutation_importance
 from mxfair.explain.loss import loss_attribution, loss_gap_decomposition
 
+#: Public names that need mxnet, and where they are defined: loaded when they are asked for.
+_NETS = {"GradientMonitor": "mxfair.explain.gradient_monitor"}
+
 __all__ = [
     "Attribution",
     "GapComparison",
     "GapDecomposition",
     "GapPart",
+    "GradientMonitor",
     "Importance",
     "PartialDependence",
     "contrast",
@@ -29,3 +36,13 @@ __all__ = [
     "permutation_importance",
     "saliency",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NETS:
+        return getattr(importlib.import_module(_NETS[name]), name)
+    raise AttributeError(f"module 'mxfair.explain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_NETS])
