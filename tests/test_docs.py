@@ -10,7 +10,17 @@ import pytest
 from mxfair import metric
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-NAMES = ["metrics", "uncertainty", "preprocessing", "losses", "estimators", "ensembles", "regression", "postprocessing"]
+NAMES = [
+    "metrics",
+    "uncertainty",
+    "preprocessing",
+    "losses",
+    "estimators",
+    "ensembles",
+    "regression",
+    "postprocessing",
+    "explain",
+]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 #: A Python block and, if one follows at once, the text block that it prints.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", flags=re.DOTALL | re.MULTILINE)
