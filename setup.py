@@ -9,6 +9,7 @@ HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mxfair" / "__init__.py").read_text(encoding="utf-8")).group(1)
 
 PARQUET = ["pyarrow>=10,<25"]  # later ones need NumPy 2
+SHAP = ["shap>=0.44,<0.50"]  # later ones need NumPy 2
 PYTEST = ["pytest>=7.4", "pytest-xdist>=3.5"]  # xdist: both cores of a small machine
 TEST = [*PYTEST, "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
 
@@ -38,6 +39,7 @@ setup(
     ],
     extras_require={
         "parquet": PARQUET,
+        "shap": SHAP,
         "test": TEST,
         "dev": [*TEST, "ruff==0.14.5", "mypy>=1.10"],
     },

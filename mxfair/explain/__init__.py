@@ -14,6 +14,7 @@ from mxfair.explain.gap_part import GapPart
 from mxfair.explain.gradients import expected_gradients, integrated_gradients, saliency
 from mxfair.explain.importance import Importance, permutation_importance
 from mxfair.explain.loss import loss_attribution, loss_gap_decomposition
+from mxfair.explain.shapley import exact_shap, permutation_shap
 
 #: Public names that need mxnet, and where they are defined: loaded when they are asked for.
 _NETS = {"GradientMonitor": "mxfair.explain.gradient_monitor"}
@@ -27,6 +28,7 @@ __all__ = [
     "Importance",
     "PartialDependence",
     "contrast",
+    "exact_shap",
     "expected_gradients",
     "gap_decomposition",
     "integrated_gradients",
@@ -34,6 +36,7 @@ __all__ = [
     "loss_gap_decomposition",
     "partial_dependence",
     "permutation_importance",
+    "permutation_shap",
     "saliency",
 ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._inference import PredictGraph, context_of
+from mxfair._inference import PredictGraph, _fused, context_of
 from mxfair._validation import InputError
 from mxfair.explain._model import Explained
 
@@ -42,9 +42,10 @@ class NetGradient:
         self.net, self.read, self.shape = explained.net, explained.read, shape
         self.ctx = context_of(self.net)
         self.dtype = np.dtype("float32")
-        self._weight: Any = None
+        self.weight: Any = None  # of a dense first layer, (width, n_features); None where there is no such layer
         self._bias: Any = None
         self._call: Any = self.net
+        self._predict: Any = self.net
         self._buffer: Any = None
         symbol = PredictGraph(self.net)._trace()
         self.row_values = 64 * int(np.prod(shape))
@@ -60,29 +61,34 @@ class NetGradient:
             layer = _first_dense(json.loads(symbol.tojson()))
             if layer is not None:
                 weight, bias, symbol = layer
-                self._weight = values[weight]
+                self.weight = values[weight]
                 self._bias = None if bias is None else values[bias]
-                source, shape = CUT, self._weight.shape[:1]
-        self._call = _identity if symbol is None else _cached(symbol, source, values)
+                source, shape = CUT, self.weight.shape[:1]
+        self._call = self._predict = _identity
+        if symbol is not None:
+            self._call = _cached(symbol, source, values)
+            operators = {node["op"] for node in json.loads(symbol.tojson())["nodes"]} - {"null"}
+            fused = _fused(symbol, operators) if self.ctx.device_type == "cpu" else symbol
+            self._predict = _cached(fused, source, values)
         self.row_values = _values_per_row(symbol, source, shape, set(values)) + int(np.prod(self.shape))
 
     def enter(self, rows: Any) -> Any:
         """Return what stands for rows, (n, width): the first dense layer's outputs, or the rows themselves, flat."""
-        if self._weight is None:
+        if self.weight is None:
             return rows.reshape((len(rows), -1))
-        args = [rows, self._weight] + ([] if self._bias is None else [self._bias])
-        return mx.nd.FullyConnected(*args, num_hidden=len(self._weight), no_bias=self._bias is None)
+        args = [rows, self.weight] + ([] if self._bias is None else [self._bias])
+        return mx.nd.FullyConnected(*args, num_hidden=len(self.weight), no_bias=self._bias is None)
 
     def back(self, gradient: Any) -> Any:
         """Return gradients by the rows, flat, from gradients by what `enter` gives."""
-        return gradient if self._weight is None else mx.nd.dot(gradient, self._weight)
+        return gradient if self.weight is None else mx.nd.dot(gradient, self.weight)
 
     def at(self, entered: Any, *, reuse: bool = False) -> tuple[Any, Any]:
         """Return the explained number, (n,), and its gradient by what was entered, (n, width).
 
         With `reuse` the gradient is overwritten by the next call.
         """
-        point = entered if self._weight is not None else entered.reshape((len(entered), *self.shape))
+        point = entered if self.weight is not None else entered.reshape((len(entered), *self.shape))
         if reuse and self._buffer is not None and self._buffer.shape == point.shape:
             gradient = self._buffer
         else:
@@ -96,6 +102,11 @@ class NetGradient:
         else:
             value.backward(train_mode=False)
         return value, gradient.reshape((len(entered), -1))
+
+    def value(self, entered: Any) -> Any:
+        """Return the explained number of what was entered, (n,), without its gradient."""
+        point = entered if self.weight is not None else entered.reshape((len(entered), *self.shape))
+        return self.read(self._predict(point))
 
     def rows_per_batch(self, max_memory: float) -> int:
         """Return how many rows fit into megabytes: the net's activations, their gradients and the rows."""
@@ -213,24 +224,28 @@ def _total(gradient: NetGradient, rows: _Place, origins: Any, alphas: Any, limit
     n, width = rows.entered.shape
     n_origins, n_points = alphas.shape
     axis = 1 if own else 0
-    here, x = rows.entered.expand_dims(1).expand_dims(1), rows.flat.expand_dims(1)
-    origin, far = origins.entered.expand_dims(axis).expand_dims(2), origins.flat.expand_dims(axis)
+    x, far = rows.flat.expand_dims(1), origins.flat.expand_dims(axis)
+    here, origin = rows.entered.expand_dims(1), origins.entered.expand_dims(axis)
     points = min(n_points, max(1, limit // n))
     step = max(1, limit // (n * points))  # origins at once
     total: Any = None
     for first in range(0, n_origins, step):
         chosen = slice(first, min(first + step, n_origins))
-        start = origin if own else origin[:, chosen]
-        way = mx.nd.broadcast_sub(here, start)
-        slope: Any = None
+        count = chosen.stop - first
+        start = (origin if own else origin[:, chosen]).expand_dims(0)
+        way = mx.nd.broadcast_sub(here.expand_dims(0), start)
+        found: list[Any] = []  # points come first, so that sums over them are sums of whole blocks
         for low in range(0, n_points, points):
-            at = alphas[chosen, low : low + points].expand_dims(0).expand_dims(3)
+            at = alphas[chosen, low : low + points].T.reshape((-1, 1, count, 1))
             point = mx.nd.broadcast_mul(way, at)
             mx.nd.broadcast_add(point, start, out=point)
-            _, found = gradient.at(point.reshape((-1, width)), reuse=True)
-            part = found.reshape((n, chosen.stop - first, -1, width)).sum(axis=2)
-            slope = part if slope is None else slope + part
-        slope = gradient.back(slope.reshape((-1, width))).reshape((n, chosen.stop - first, -1))
-        change = (mx.nd.broadcast_sub(x, far if own else far[:, chosen]) * slope).sum(axis=1)
+            _, slope = gradient.at(point.reshape((-1, width)), reuse=True)
+            slope = slope.reshape((-1, n * count, width))
+            found = [mx.nd.add_n(*found, *(slope[k] for k in range(len(slope))))]
+        change = mx.nd.broadcast_sub(x, far if own else far[:, chosen]) * gradient.back(found[0]).reshape(
+            (n, count, -1)
+        )
+        ones = mx.nd.ones((n, 1, count), ctx=change.context, dtype=change.dtype)
+        change = mx.nd.batch_dot(ones, change).reshape((n, -1))
         total = change if total is None else total + change
     return total

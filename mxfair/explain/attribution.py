@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import InputError
+from mxfair._validation import InputError, same_length, to_numpy
 from mxfair.explain._columns import Columns, columns_of
+from mxfair.explain._raw_data import chosen_data, raw_data
+from mxfair.explain._summaries import by_group_frame, importance_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,11 +68,11 @@ class Attribution:
     ) -> None:
         self.values = np.asarray(values, dtype=np.float64)
         self.outputs = np.asarray(outputs, dtype=np.float64)
-        self.data = data
+        self.data = data if hasattr(data, "iloc") else to_numpy(data)
         self.method, self.output_name = method, output_name
-        if len(self.values) != len(self.outputs) or self.values.shape != np.shape(data):
+        if len(self.values) != len(self.outputs) or self.values.shape != self.data.shape:
             raise InputError(
-                f"'values' must have the shape of 'data', {np.shape(data)}, and a row per output; got "
+                f"'values' must have the shape of 'data', {self.data.shape}, and a row per output; got "
                 f"{self.values.shape} and {len(self.outputs)} outputs."
             )
         self.base_values = np.broadcast_to(np.asarray(base_values, dtype=np.float64), self.outputs.shape)
@@ -106,6 +108,177 @@ class Attribution:
 
         self._tabular()
         return pd.DataFrame(self.values, columns=self.feature_names)
+
+    def grouped(self, data: Any = None) -> Attribution:
+        """Return the contributions of raw columns: those of a column's features, summed.
+
+        Parameters
+        ----------
+        data : data frame, optional
+            The rows as they were before encoding, for plots. Default: read back from the features; NaN or None where
+            these do not tell. Numbers stay as the encoder scaled them.
+
+        Returns
+        -------
+        Attribution
+            Itself where each feature is a column. Its standard errors, if any, are the sums of those of the features:
+            the most they can be.
+
+        Raises
+        ------
+        InputError
+            If the attribution is one of images, or the data frame lacks a column or has other rows.
+
+        Examples
+        --------
+        >>> columns = {"job": [0, 1], "age": 2}
+        >>> names = ["job=a", "job=b", "age"]
+        >>> found = Attribution(
+        ...     [[1.0, 2.0, 3.0]], 0.0, [6.0], [[0, 1, 9]], "by hand", columns=columns, feature_names=names
+        ... )
+        >>> found.grouped().to_frame()
+           job  age
+        0  3.0  3.0
+        >>> found.grouped().data
+          job  age
+        0   b    9
+        """
+        columns = self._tabular()
+        if data is None and not columns.grouped:
+            return self
+        errors = self.standard_errors
+        return Attribution(
+            self.values @ columns.matrix,
+            self.base_values,
+            self.outputs,
+            raw_data(self.data, columns) if data is None else chosen_data(data, columns.names, len(self)),
+            self.method,
+            output_name=self.output_name,
+            feature_names=columns.names,
+            standard_errors=None if errors is None else errors @ columns.matrix,
+        )
+
+    def importance(self) -> pd.DataFrame:
+        """Return how much each raw column moves the output: the mean of its contributions' sizes.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per raw column, the largest first: ``mean_absolute``, its ``standard_error`` over the rows, and
+            ``mean``, the contribution with its sign.
+
+        Raises
+        ------
+        InputError
+            If the attribution is one of images.
+
+        Examples
+        --------
+        >>> found = Attribution([[1.0, 3.0], [-1.0, 5.0]], 0, [4, 4], [[0, 0], [0, 0]], "by hand")
+        >>> found.importance()
+            mean_absolute  standard_error  mean
+        x1            4.0             1.0   4.0
+        x0            1.0             0.0   0.0
+        """
+        return importance_frame(self.grouped())
+
+    def by_group(self, groups: Any) -> pd.DataFrame:
+        """Return the mean contributions of each raw column in each group.
+
+        Parameters
+        ----------
+        groups : array of shape (n_samples,), data frame or Groups
+            See `mxfair.Groups`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row per group and raw column: ``mean_absolute`` and ``mean``, each with its standard error over the rows,
+            and the group's ``count``. NaN where a group has too few rows.
+
+        Raises
+        ------
+        InputError
+            If the attribution is one of images, or there is not one group per row.
+
+        Examples
+        --------
+        >>> found = Attribution([[1.0], [-1.0], [2.0]], 0, [1, -1, 2], [[0], [0], [0]], "by hand")
+        >>> found.by_group(["f", "f", "m"])[["mean_absolute", "mean", "count"]]
+                      mean_absolute  mean  count
+        group column
+        f     x0                1.0   0.0      2
+        m     x0                2.0   2.0      1
+        """
+        from mxfair.groups import Groups
+
+        own = groups if isinstance(groups, Groups) else Groups(groups)
+        same_length(rows=self.values, groups=own.codes)
+        return by_group_frame(self.grouped(), own)
+
+    def take(self, indices: Any) -> Attribution:
+        """Return the attribution of some rows.
+
+        Parameters
+        ----------
+        indices : array of int or bool
+            Rows to keep.
+
+        Returns
+        -------
+        Attribution
+
+        Examples
+        --------
+        >>> Attribution([[1.0], [2.0]], 0, [1, 2], [[0], [0]], "by hand").take([1]).values
+        array([[2.]])
+        """
+        rows = to_numpy(indices)
+        rows = rows.astype(np.int64) if rows.size == 0 else rows
+        errors = self.standard_errors
+        return Attribution(
+            self.values[rows],
+            self.base_values[rows],
+            self.outputs[rows],
+            self.data.iloc[rows] if hasattr(self.data, "iloc") else to_numpy(self.data)[rows],
+            self.method,
+            output_name=self.output_name,
+            columns=self.columns,
+            standard_errors=None if errors is None else errors[rows],
+        )
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation``, so that the plots of the shap package can be used.
+
+        Returns
+        -------
+        shap.Explanation
+
+        Raises
+        ------
+        InputError
+            If shap is not installed: it is an optional extra.
+        """
+        try:
+            import shap
+        except ImportError as error:
+            raise InputError(f"shap must be installed for this; {error}. Run pip install 'mxfair[shap]'.") from error
+        return shap.Explanation(
+            values=self.values,
+            base_values=self.base_values.copy(),
+            data=to_numpy(self.data),
+            feature_names=self.feature_names or None,
+            output_names=None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        shape = " x ".join(f"{size:,}" for size in self.values.shape)
+        error = self.additivity_error
+        adds = "not additive" if np.isnan(error) else f"additivity error {error:.2g}"
+        return f"Attribution({self.method} of the {self.output_name}: {shape}, {adds})"
 
     def _tabular(self) -> Columns:
         if self.columns is None:

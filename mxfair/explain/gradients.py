@@ -8,6 +8,7 @@ import numpy as np
 
 from mxfair._validation import InputError, generator, positive_integer, to_numpy
 from mxfair.explain._columns import naming
+from mxfair.explain._memory import megabytes
 from mxfair.explain._model import Explained, explained_model
 from mxfair.explain._progress import track
 from mxfair.explain.attribution import Attribution
@@ -239,7 +240,7 @@ def saliency(
     from mxfair.explain._gradient import NetGradient, slopes
 
     explained, rows = _rows(model, X, output, scale)
-    found = list(slopes(NetGradient(explained, rows.shape[1:]), rows, _memory(max_memory)))
+    found = list(slopes(NetGradient(explained, rows.shape[1:]), rows, megabytes(max_memory)))
     values = np.concatenate([slope for _, slope in found]).astype(np.float64).reshape(rows.shape)
     return Attribution(
         values * rows if times_input else values,
@@ -308,12 +309,6 @@ def _alphas(n_origins: int, points: int, seed: Any) -> np.ndarray:
     return (np.arange(points) + place) / points
 
 
-def _memory(max_memory: float) -> float:
-    if isinstance(max_memory, bool) or not isinstance(max_memory, (int, float)) or not max_memory > 0:
-        raise InputError(f"'max_memory' must be a number of megabytes above 0; got {max_memory!r}.")
-    return float(max_memory)
-
-
 def _along(
     explained: Explained, rows: np.ndarray, origins: np.ndarray, alphas: np.ndarray, options: tuple[float, str, bool]
 ) -> np.ndarray:
@@ -322,6 +317,6 @@ def _along(
 
     max_memory, text, progress = options
     gradient = NetGradient(explained, rows.shape[1:])
-    found = path_means(gradient, rows, origins, alphas, _memory(max_memory))
+    found = path_means(gradient, rows, origins, alphas, megabytes(max_memory))
     parts = track(((len(part), part) for part in found), len(rows), text, progress)
     return np.concatenate(list(parts)).astype(np.float64)
