@@ -84,7 +84,7 @@ def test_memory_changes_nothing(kind, max_memory):
 
 @pytest.mark.parametrize("method", ["permutation_shap", "exact_shap", "expected_gradients"])
 def test_of_a_linear_net_all_are_weight_times_distance(method):
-    """w (x - mean of the background), to 1e-5."""
+    """W (x - mean of the background), to 1e-5."""
     net = mx.gluon.nn.Dense(1, in_units=5)
     net.initialize(mx.init.Normal(1))
     X, background = rows(30), rows(40, seed=1)
