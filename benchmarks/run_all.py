@@ -30,6 +30,7 @@ NAMES = (
     "bagging",
     "regression",
     "thresholds",
+    "explain_gap",
 )
 
 
