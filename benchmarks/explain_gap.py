@@ -1,4 +1,4 @@
-"""The gap between men and women in the logit, as a sum over columns, on Adult: how near the sum comes, and how long it takes.
+"""The gap between men and women on Adult, in the logit, as a sum over columns: how near it comes, how long it takes.
 
 An MLP of 64 and 64 units that does not see the column sex; 4,000 test rows, 100 baselines drawn from the training rows.
 """

@@ -23,6 +23,8 @@ __all__ = ["gap", "gap_comparison", "proxies"]
 #: Colours of what widens the gap and of what narrows it, and of what is no column.
 WIDENS, NARROWS, NEITHER = color_of(1), color_of(0), MUTED
 ROW = 0.34  # inches
+#: Contributions that are a smaller part of the largest lie too close together to be named.
+NAMED = 0.05
 
 
 def gap(decomposition: GapDecomposition | GapPart, *, top: int = 8, ax: Axes | None = None) -> Axes:
@@ -202,7 +204,8 @@ def proxies(table: pd.DataFrame, *, labels: int = 8, ax: Axes | None = None) -> 
         face = color if row["proxy"] else PAPER
         axes.plot(row["auc"], row["contribution"], "o", ms=8, mfc=face, mec=color, mew=1.8, zorder=3)
     shown = table[table["proxy"]] if table["proxy"].any() else table
-    named = shown["contribution"].abs().sort_values(ascending=False).index[:labels]
+    sizes = shown["contribution"].abs().sort_values(ascending=False)
+    named = sizes.index[sizes >= NAMED * sizes.max()][:labels]
     for name, row in shown.loc[named].iterrows():
         place: dict[str, Any] = {"textcoords": "offset points", "fontsize": 10, "color": INK, "va": "center"}
         axes.annotate(_text(name), (row["auc"], row["contribution"]), (8, 0), **place)

@@ -199,8 +199,8 @@ class GapPart:
         where = "" if self.condition == "all" else f", {self.condition}"
         text = (
             f"{self.group} ({self.counts[0]:,}) minus {self.against} ({self.counts[1]:,}){where}: "
-            f"{self.means[0]:.3f} - {self.means[1]:.3f} = {self.gap:.3f}, standard error {self.gap_error:.3f}, "
-            f"{self.standardized:.2f} standard deviations"
+            f"{self.means[0]:.3f} - {self.means[1]:.3f} = {self.gap:.3f} "
+            f"(standard error {self.gap_error:.3f}; {self.standardized:.2f} sd)"
         )
         if not math.isnan(self.rate_gap):
             text += f"; selection rates {self.rates[0]:.3f} - {self.rates[1]:.3f} = {self.rate_gap:.3f}"
