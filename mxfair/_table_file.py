@@ -6,22 +6,25 @@ import contextlib
 import operator
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair import datasets
 from mxfair._validation import InputError, one_of, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["column", "column_names", "group_columns", "read_table"]
+__all__ = ["CSV_CURE", "CUT", "MAX_CLASSES", "Cut", "column", "column_names", "cut_of", "group_columns", "read_table"]
 
-_CSV_CURE = "Check that it is complete, UTF-8 encoded, separated by commas and has a header line."
+#: A numeric label column with more distinct values than this is taken for a regression target.
+MAX_CLASSES = 100
+#: What to do about a text file that cannot be read.
+CSV_CURE = "Check that it is complete, UTF-8 encoded, separated by commas and has a header line."
 #: A column of numbers cut in two: income>50000.
-_CUT = re.compile(r"\s*(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
+CUT = re.compile(r"\s*(.+?)\s*(>=|<=|>|<)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*")
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
 
@@ -36,6 +39,8 @@ def read_table(path: str, *, text: Sequence[str] = ()) -> pd.DataFrame:
 
     file = Path(path)
     if file.suffix.lower() not in (".csv", ".parquet"):
+        from mxfair import datasets
+
         known = ", ".join(datasets.names())
         near = "" if file.suffix else f" It is none of the data sets {known}."
         raise InputError(f"The data must be a .csv or .parquet file or a known data set; got '{path}'.{near}")
@@ -51,7 +56,7 @@ def read_table(path: str, *, text: Sequence[str] = ()) -> pd.DataFrame:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"'{path}' must be a readable {file.suffix[1:]} file; got an error: {reason.rstrip('.')}. "
-            + ("Check that it is complete." if file.suffix.lower() == ".parquet" else _CSV_CURE)
+            + ("Check that it is complete." if file.suffix.lower() == ".parquet" else CSV_CURE)
         ) from error
     if not len(frame) or not len(frame.columns):
         raise InputError(f"'{path}' must hold a header and rows; got {plural(len(frame), 'row')}. Check the file.")
@@ -89,9 +94,9 @@ def _read_csv(file: Path, text_columns: Sequence[str]) -> pd.DataFrame:
 
 
 def column_names(frame: Any) -> str:
-    """Return the names of the columns, for an error."""
-    names = list(frame)
-    return ", ".join(map(str, names[:30])) + (", ..." if len(names) > 30 else "")
+    """Return the names of the columns, for an error: the first 30, without characters that cannot be seen."""
+    names = ["".join(c if c.isprintable() else "?" for c in str(name))[:60] for name in list(frame)[:31]]
+    return ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
 
 
 def column(columns: Any, name: str, option: str) -> Any:
@@ -100,8 +105,52 @@ def column(columns: Any, name: str, option: str) -> Any:
         try:
             one_of(name, [str(c) for c in columns], option)
         except InputError as error:
-            raise InputError(str(error).replace(" must be one of ", " must name one of the columns ")) from None
+            cure = str(error).rsplit("; got ", 1)[1]
+            raise InputError(f"'{option}' must name one of the columns {column_names(columns)}; got {cure}") from None
     return columns[name]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A column of numbers cut in two.
+
+    Parameters
+    ----------
+    source : str
+        Name of the column.
+    sign : {">", ">=", "<", "<="}
+    bound : str
+        Where it is cut.
+    """
+
+    source: str
+    sign: str
+    bound: str
+
+    @property
+    def name(self) -> str:
+        """The name of the attribute: 'age > 40'."""
+        return f"{self.source} {self.sign} {self.bound}"
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The names of the groups inside and outside."""
+        return self.name, f"{self.source} {_OPPOSITE[self.sign]} {self.bound}"
+
+    def inside(self, values: np.ndarray) -> np.ndarray:
+        """Return which numbers are on the side that was named."""
+        result: np.ndarray = _COMPARE[self.sign](values, float(self.bound))
+        return result
+
+
+def cut_of(option: str) -> Cut:
+    """Return what a text such as ``income>50000`` says."""
+    source, sign, bound = CUT.fullmatch(option).groups()  # type: ignore[union-attr]  # the caller has looked
+    try:
+        float(bound)
+    except ValueError:
+        raise InputError(f"--group must cut at a number; got '{option}'. Write, e.g., income>50000.") from None
+    return Cut(source, sign, bound)
 
 
 def group_columns(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -110,20 +159,14 @@ def group_columns(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str,
 
     chosen: dict[str, Any] = {}
     for name in names:
-        cut = None if name in columns else _CUT.fullmatch(name)
-        if cut is None:
+        if name in columns or not CUT.fullmatch(name):
             chosen[name] = column(columns, name, "--group")
             continue
-        source, sign, bound = cut.groups()
-        try:
-            number = float(bound)
-        except ValueError:
-            raise InputError(f"--group must cut at a number; got '{name}'. Write, e.g., income>50000.") from None
-        values = column(columns, source, "--group")
+        cut = cut_of(name)
+        values = column(columns, cut.source, "--group")
         if not pd.api.types.is_numeric_dtype(values):
-            raise InputError(f"--group can cut only columns of numbers; '{source}' holds text. Name it as it is.")
-        inside = _COMPARE[sign](values.to_numpy(dtype=float), number)
-        texts = np.where(inside, f"{source} {sign} {bound}", f"{source} {_OPPOSITE[sign]} {bound}").astype(object)
+            raise InputError(f"--group can cut only columns of numbers; '{cut.source}' holds text. Name it as it is.")
+        texts = np.where(cut.inside(values.to_numpy(dtype=float)), *cut.texts).astype(object)
         texts[values.isna().to_numpy()] = None
-        chosen[f"{source} {sign} {bound}"] = pd.Series(texts, index=values.index)
+        chosen[cut.name] = pd.Series(texts, index=values.index)
     return chosen

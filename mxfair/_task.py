@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair import datasets
-from mxfair._table_file import column, column_names, group_columns, read_table
+from mxfair._table_file import MAX_CLASSES, column, column_names, group_columns, read_table
 from mxfair._validation import InputError, plural
 from mxfair.datasets._bunch import random_split
 from mxfair.groups import Groups
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Part", "Task", "is_value", "load_task"]
-
-#: A numeric label column with more distinct values than this is taken for a regression target.
-MAX_CLASSES = 100
 
 
 @dataclass(frozen=True)

@@ -153,10 +153,11 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
 
 
 @main.command()
-@click.argument("file", metavar="FILE")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--label", required=True, metavar="COLUMN", help="The column of true classes or values.")
 @click.option(
     "--prediction",
+    "--pred",
     "predictions",
     multiple=True,
     metavar="COLUMN",
@@ -170,11 +171,20 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
     help="Scores of the positive class, for each --prediction.",
 )
 @click.option(
+    "--threshold", type=float, metavar="NUMBER", help="Instead of --prediction: each --score from here on is positive."
+)
+@click.option(
     "--group",
     "groups",
     multiple=True,
     metavar="COLUMN",
     help="A sensitive column, or a column of numbers cut in two, as in 'income>50000'; repeat it to cross several.",
+)
+@click.option(
+    "--control",
+    multiple=True,
+    metavar="COLUMN",
+    help="A legitimate attribute: the gap of --criterion is also shown within each of its levels.",
 )
 @click.option("--positive", metavar="VALUE", help="The label value that counts as positive (two text labels).")
 @click.option(
@@ -184,22 +194,46 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
     "numbers.",
 )
 @click.option("--criterion", metavar="NAME", help="The gap that the first sentence names.")
+@click.option("--reference", metavar="GROUP", help="Also compare each group with this one; gates do so too.")
 @click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the report there too: .html, .json or .md."
+    "--compat",
+    metavar="TOOLKIT",
+    help="Also give the gaps as fairlearn, aif360, clarify, aequitas, oxonfair, holisticai or fairbatch does; gates do "
+    "so too.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
+@click.option(
+    "--min-support",
+    type=click.FloatRange(min=0),
+    default=0,
+    metavar="N",
+    help="Gates leave out groups with fewer samples behind a rate. Default: none, and fewer than 10 are not judged.",
+)
+@click.option(
+    "--fail-if",
+    multiple=True,
+    metavar="GATE",
+    help="Exit with code 1 if the data show this, as in 'equalized_odds_difference>0.1', or if they are too few to "
+    "say; repeatable.",
+)
+@click.option(
+    "--out",
+    metavar="DIR|FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report there too: a folder for all formats, or a file .html, .json, .md or .xml (JUnit).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace what --out names.")
 @_explained
 def audit(**options: Any) -> None:
-    """Report who gets which predictions, from a file of predictions of any model.
+    """Report who gets which predictions, from files of predictions of any model.
 
-    FILE is a .csv or .parquet file with columns of labels, predictions and groups. No model is run.
+    FILE is a .csv, .tsv or .parquet file with columns of labels, predictions and groups; several files, patterns and
+    folders of Parquet files are one table. Files may be larger than memory. No model is run.
+
+    The exit code is 0, or 1 if a --fail-if does not let a model pass, or 2 if the input cannot be used.
     """
-    from rich.console import Console
-
     from mxfair import _audit
 
-    report = _audit.run_audit(_audit.AuditOptions(**options))
-    console = Console()
-    console.print(report)
-    if options["out"] is not None:
-        console.print(f"Wrote {options['out']}.", highlight=False)
+    result = _audit.run_audit(_audit.AuditOptions(**options))
+    _audit.show(result, options["out"])
+    if not result.passed:
+        sys.exit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from mxfair._validation import InputError
 from mxfair.groups import Groups
@@ -97,13 +96,15 @@ def expected_range(variance: np.ndarray) -> np.ndarray:
     if len(variance) == 2:  # E|N(0, s^2)| = s sqrt(2 / pi)
         result = np.sqrt(2 / np.pi * np.where(there, variance, 0).sum(axis=0))
     else:
+        from scipy.special import ndtr
+
         widest = deviation.max(axis=0, initial=0)
         grid, step = np.linspace(-6, 6, 241, retstep=True)
         total = np.zeros(variance.shape[1])
         for x in grid:
             with np.errstate(invalid="ignore", divide="ignore"):
                 z = np.where(deviation > 0, x * widest / deviation, np.sign(x) * np.inf if x else 0)
-            inside = special.ndtr(z)
+            inside = ndtr(z)
             below, above = np.where(there, inside, 1).prod(axis=0), np.where(there, 1 - inside, 1).prod(axis=0)
             total += 1 - below - above
         result = total * step * widest

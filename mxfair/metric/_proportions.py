@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from mxfair.uncertainty import wilson_interval
 
@@ -17,11 +16,13 @@ def difference_test(x: np.ndarray, n: np.ndarray, rest_x: np.ndarray, rest_n: np
     The score test (Pearson's chi-square of the 2 x 2 table, without a continuity correction). With `exact`, Fisher's
     exact test stands in where a cell's expected count is below 5; it needs whole counts.
     """
+    from scipy.special import ndtr
+
     with np.errstate(invalid="ignore", divide="ignore"):
         pooled = (x + rest_x) / (n + rest_n)
         variance = pooled * (1 - pooled) * (1 / n + 1 / rest_n)
         z = np.where(variance > 0, np.abs(x / n - rest_x / rest_n) / np.sqrt(variance), 0.0)
-        p_values = np.where((n > 0) & (rest_n > 0), 2 * special.ndtr(-z), np.nan)
+        p_values = np.where((n > 0) & (rest_n > 0), 2 * ndtr(-z), np.nan)
         expected = np.minimum(n, rest_n) * np.minimum(pooled, 1 - pooled)
     rare = np.flatnonzero((expected < MIN_EXPECTED) & (variance > 0)) if exact else ()
     if len(rare):

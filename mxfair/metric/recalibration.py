@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
 
 from mxfair.group_metric import GroupMetric
 from mxfair.metric._scores import Scored, probabilities
@@ -115,13 +114,15 @@ def _recalibrate(hits: np.ndarray, scores: np.ndarray, weight: np.ndarray | None
     A score of exactly 0 or 1 has an infinite logit. With any slope above 0 such a sample has likelihood 1 if its label
     agrees, so that it does not matter, and 0 if not, so that there is no fit.
     """
+    from scipy.special import logit
+
     if weight is not None:
         hits, scores, weight = hits[weight > 0], scores[weight > 0], weight[weight > 0]
     certain = (scores <= 0) | (scores >= 1)
     contradicted = int((certain & (hits != (scores >= 1))).sum())
     if contradicted:
         return _none(f"{contradicted} scores of exactly 0 or 1 contradict the label")
-    hits, logits = hits[~certain], special.logit(scores[~certain].astype(float))
+    hits, logits = hits[~certain], logit(scores[~certain].astype(float))
     weight = np.ones(len(hits)) if weight is None else weight[~certain]
     if not hits.any() or hits.all():
         lacking = "positive" if not hits.any() else "negative"
@@ -140,22 +141,27 @@ def _none(reason: str) -> _Fit:
 
 def _intercept(hits: np.ndarray, logits: np.ndarray, weight: np.ndarray) -> float:
     """Return the root of the likelihood's derivative, sum w (y - mean); it never increases in the intercept."""
-    share = special.logit(weight @ hits / weight.sum())  # the root for scores that are all 1/2
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    share = logit(weight @ hits / weight.sum())  # the root for scores that are all 1/2
 
     def derivative(intercept: float) -> float:
-        return float(weight @ (hits - special.expit(logits + intercept)))
+        return float(weight @ (hits - expit(logits + intercept)))
 
     low, high = share - logits.max() - 1, share - logits.min() + 1
-    return float(optimize.brentq(derivative, low, high, xtol=1e-12))
+    return float(brentq(derivative, low, high, xtol=1e-12))
 
 
 def _both(y: np.ndarray, logits: np.ndarray, weight: np.ndarray) -> _Fit:
     """Maximise the likelihood by Newton's method from a slope of 0; a step that lowers it is halved."""
+    from scipy.special import expit, logit
+
     columns = np.column_stack([np.ones(len(y)), logits])
-    place = np.array([special.logit(weight @ y / weight.sum()), 0.0])
+    place = np.array([logit(weight @ y / weight.sum()), 0.0])
     best = _likelihood(y, columns @ place, weight)
     for _ in range(STEPS):
-        mean = special.expit(columns @ place)
+        mean = expit(columns @ place)
         gradient = columns.T @ (weight * (y - mean))
         curvature = (columns * (weight * mean * (1 - mean))[:, None]).T @ columns
         step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]

@@ -1,0 +1,265 @@
+"""The figure of a gate with its interval, from what a report holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mxfair._encoding import group_text
+from mxfair._validation import InputError, generator, one_of
+from mxfair.criterion import ALL_CRITERIA, Criterion
+from mxfair.metric._convention import comparison
+from mxfair.metric._inputs import Figure, Inputs
+from mxfair.metric.intervals import intervals_of
+from mxfair.rate import RATES
+from mxfair.report import gates
+from mxfair.report._format import joined, one_line
+from mxfair.resampling import multinomial_resamples
+from mxfair.residuals import GroupResiduals
+from mxfair.scores._figures import auc_by_group
+from mxfair.uncertainty import bias_corrected_interval, gap_interval
+
+_NOTHING = float("nan"), float("nan")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `check_gates` was told."""
+
+    level: float
+    min_support: float
+    reference: Any
+    compat: str | None
+    n_resamples: int
+    seed: Any
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure with its interval.
+
+    Parameters
+    ----------
+    value, low, high : float
+    trouble : str
+        Why it cannot be judged; nothing if it can.
+    note : str
+        What it does not cover.
+    """
+
+    value: float
+    low: float
+    high: float
+    trouble: str = ""
+    note: str = ""
+
+
+def measure(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+    """Return a gate's figure for one model."""
+    if evaluation.task == "regression":
+        return _of_numbers(gate, evaluation, settings)
+    if gate.name == gates._AUC:
+        return _of_auc(gate, evaluation, settings)
+    if gate.name not in ALL_CRITERIA and gate.name not in RATES:
+        raise InputError(f"A gate on {gate.name} must be for a regression; the report is on classes. Leave it out.")
+    rates = _rates_of(gate, evaluation)
+    if gate.kind == "overall":
+        return _overall(gate, rates, evaluation, settings)
+    return _gap(gate, rates, evaluation, settings)
+
+
+def _rates_of(gate: gates.Gate, evaluation: Any) -> Criterion:
+    """Return the gate's rates as a criterion for the positive class."""
+    criterion = ALL_CRITERIA.get(gate.name) if gate.kind != "overall" else None
+    criterion = criterion or Criterion(gate.name, RATES[gate.name])
+    if gate.label is None:
+        return evaluation.adapt(criterion)
+    classes = evaluation.table.classes.tolist()
+    texts = [group_text(value) for value in classes]
+    return criterion.with_positive(classes[texts.index(one_of(gate.label, texts, "class of a gate"))])
+
+
+def _overall(gate: gates.Gate, rates: Criterion, evaluation: Any, settings: Settings) -> Measured:
+    pairs = rates.rate_classes(evaluation.table.classes)
+    if len(pairs) > 1:
+        raise InputError(
+            f"A gate on {gate.name} must name a class, since there are {len(evaluation.table.classes)}; write "
+            f"{gate.name}[{evaluation.table.classes[-1]}], or {gate.name}_difference for the largest gap of any."
+        )
+    rate, place = pairs[0]
+    inputs = Inputs.of_counts(evaluation.table, None)
+    frame = intervals_of([Figure(gate.name, "rate", rate, place)], inputs, **_options(settings))
+    row = frame.loc[gate.name, "overall", ""]
+    few = f"it rests on {row['support']:,g} samples" if row["support"] < gates.FEWEST else ""
+    return _measured(row, few)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "level": settings.level,
+        "n_resamples": settings.n_resamples,
+        "min_support": settings.min_support,
+        "seed": settings.seed,
+    }
+
+
+def _measured(row: Any, trouble: str = "", note: str = "", sign: int = 1) -> Measured:
+    value, low, high = (float(row[key]) for key in ("value", "low", "high"))
+    if sign < 0:
+        value, low, high = -value, -high, -low
+    return Measured(value, low, high, trouble or str(row["note"]), note)
+
+
+def _gap(gate: gates.Gate, rates: Criterion, evaluation: Any, settings: Settings) -> Measured:
+    chosen = comparison(rates, ratio=gate.kind == "ratio", reference=settings.reference, compat=settings.compat)
+    sizes = {
+        name: dict(zip(metric.groups, np.where(metric.known, metric.support, np.nan)))
+        for name, metric in chosen.criterion.tables(evaluation.table).items()
+    }
+    trouble, note = _scarce(sizes, settings)
+    options = {**_options(settings), "compare": chosen.compare, "reference": chosen.reference}
+    inputs = Inputs.of_counts(evaluation.table, None)
+    frame = intervals_of([], inputs, criteria=[chosen.criterion], **options)
+    return _measured(frame.loc[chosen.criterion.name, gate.kind, ""], trouble, note, chosen.sign)
+
+
+def _scarce(sizes: dict[str, dict[str, float]], settings: Settings) -> tuple[str, str]:
+    """Return which groups are too small for a gap to be judged, and which were left out of it; by figure and group."""
+    least = settings.min_support
+    out: dict[str, float] = {}
+    small: dict[str, tuple[str, float]] = {}
+    for name, groups in sizes.items():
+        for group, n in groups.items():
+            if n < least:
+                out[group] = min(n, out.get(group, n))
+            elif n < gates.FEWEST:  # NaN: not known
+                small.setdefault(group, (name, n))
+    note = f"left out with fewer than {least:g} samples: {joined([one_line(g, 40) for g in out])}" if out else ""
+    if not small:
+        return "", note
+    each = [f"{one_line(group, 40)} has {n:,g} behind its {name}" for group, (name, n) in small.items()]
+    return f"{joined(each, 4)}; a minimum support of {gates.FEWEST} leaves such groups out", note
+
+
+def _of_auc(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+    state = evaluation.scores
+    if state is None:
+        raise InputError("A gate on roc_auc must have scores of one positive class; the report has none. Give them.")
+    if settings.compat is not None:
+        raise InputError(f"A gate on roc_auc must not have 'compat'; got {settings.compat!r}. Leave it out.")
+    parts = multinomial_resamples(state.counts, settings.n_resamples, generator(settings.seed))
+    drawn = np.concatenate([auc_by_group(np.concatenate([p, p.sum(axis=1, keepdims=True)], axis=1)) for p in parts])
+    sides = state.counts.sum(axis=-1).min(axis=-1)
+    if gate.kind == "overall":
+        ends = bias_corrected_interval(drawn[:, -1:], np.array([evaluation.auc]), level=settings.level)
+        lesser = float(state.counts.sum(axis=(0, 2)).min())
+        few = f"one of the labels has {lesser:,g} samples" if lesser < gates.FEWEST else ""
+        return Measured(evaluation.auc, float(ends[0][0]), float(ends[1][0]), few)
+    known = dict(zip(state.groups, np.where(state.known, sides, np.nan)))
+    trouble, note = _scarce({"roc_auc": known}, settings)
+    there = state.known & (sides >= max(settings.min_support, 1))
+    values = np.where(there, evaluation.auc_by_group, np.nan)[None]
+    base: tuple[Any, Any] = (None, None)
+    if settings.reference is not None:
+        place = state.groups.index(one_of(group_text(settings.reference), state.groups, "reference"))
+        base = drawn[:, [place]], values[:, place]
+    drawn = np.where(there, drawn[:, :-1], np.nan)[:, None]
+    low, high = gap_interval(drawn, values, *base, ratio=gate.kind == "ratio", level=settings.level)
+    return Measured(_largest(gate, values[0], base[1]), float(low), float(high), trouble, note)
+
+
+def _largest(gate: gates.Gate, values: np.ndarray, base: Any) -> float:
+    there = values[~np.isnan(values)]
+    if len(there) < 2:
+        return float("nan")
+    if gate.kind == "difference":
+        return float(there.max() - there.min()) if base is None else float(np.abs(there - base).max())
+    return float(there.min() / there.max()) if base is None else float(np.minimum(there / base, base / there).min())
+
+
+def _of_numbers(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+    if gate.name in ALL_CRITERIA or gate.name in RATES or gate.name == gates._AUC:
+        raise InputError(f"A gate on {gate.name} must be for classes; the report is on a regression. Leave it out.")
+    if settings.compat is not None or gate.label is not None or gate.kind == "ratio":
+        raise InputError(
+            f"A gate on the numbers of a regression must be a difference or a value, without class and 'compat'; got "
+            f"{gate}. Write, e.g., {gate.name}>1."
+        )
+    table: GroupResiduals = evaluation.table
+    sizes = dict(zip(table.groups, np.where(table.known, table.support, np.nan)))
+    trouble, note = _scarce({"figure": sizes}, settings)
+    trouble = trouble.replace(" behind its figure", " samples")
+    there = table.known & (table.support >= max(settings.min_support, 1))
+    if gate.kind == "overall" and gate.name not in (gates._WORST, gates._KS):
+        few = "" if table.support.sum() >= gates.FEWEST else f"there are {table.support.sum():,g} samples"
+        low, high = evaluation.interval(gate.name, kind="overall")
+        return Measured(float(table.overall(gate.name)), low, high, few)
+    if there.sum() < (1 if gate.name == gates._WORST else 2):
+        return Measured(float("nan"), *_NOTHING, trouble or "fewer than two groups to compare", note)
+    if gate.name == gates._WORST:
+        ends = [evaluation.interval("root_mean_squared_error", kind="group", group=g) for g in _names(table, there)]
+        low, high = np.max(ends, axis=0)
+        value = table.values("root_mean_squared_error")[there].max()
+        return Measured(float(value), float(low), float(high), trouble, note)
+    if gate.name == gates._KS:
+        return _distance(evaluation, there, settings, trouble, note)
+    return _difference(gate, evaluation, there, settings, trouble, note)
+
+
+def _names(table: Any, there: np.ndarray) -> list[str]:
+    return [group for group, ok in zip(table.groups, there) if ok]
+
+
+def _distance(evaluation: Any, there: np.ndarray, settings: Settings, trouble: str, note: str) -> Measured:
+    """Bound the largest distance: P(sup |F_n - F| > e) <= 2 exp(-2 n e^2) for each group (Massart 1990)."""
+    metric = evaluation.distances.get("ks_distance")
+    if metric is None:
+        return Measured(float("nan"), *_NOTHING, "there are no histograms of the predictions", note)
+    values, support = metric.values[np.ix_(there, there)], metric.support[there]
+    if settings.reference is not None:
+        place = _names(metric, there).index(one_of(group_text(settings.reference), _names(metric, there), "reference"))
+        values = np.where(np.arange(len(support)) == place, values, values * 0)
+    error = np.sqrt(np.log(2 * len(support) / ((1 - settings.level) / 2)) / (2 * support))
+    reach = error[:, None] + error
+    np.fill_diagonal(reach, 0)
+    low, high = max(0.0, float(np.max(values - reach))), min(1.0, float(np.max(values + reach)))
+    return Measured(float(values.max()), low, high, trouble, note)
+
+
+def _difference(
+    gate: gates.Gate, evaluation: Any, there: np.ndarray, settings: Settings, trouble: str, note: str
+) -> Measured:
+    """Return the difference of a figure of numbers: from the rows if they are there, else from the sums."""
+    from mxfair.metric import confidence_intervals
+
+    if evaluation.labels is not None:
+        few = {"n_resamples": min(settings.n_resamples, max(200, 20_000_000 // len(evaluation.labels)))}
+        frame = confidence_intervals(
+            evaluation.labels,
+            evaluation.preds,
+            evaluation.groups,
+            metrics=[gate.name],
+            task="regression",
+            reference=settings.reference,
+            **{**_options(settings), **few},
+        )
+        return _measured(frame.loc[gate.name, "difference", ""], trouble, note)
+    if settings.reference is not None:
+        raise InputError("'reference' must be left out for a regression without its rows. Compare all groups.")
+    compared = evaluation if there.all() else type(evaluation).of_state(evaluation.name, _part(evaluation.table, there))
+    gap = compared.table.metric(gate.name).gap().value
+    low, high = compared.interval(gate.name)
+    return Measured(float(gap), low, high, trouble, note)
+
+
+def _part(table: GroupResiduals, there: np.ndarray) -> GroupResiduals:
+    """Return the state of some of the groups."""
+    state = table.to_dict()
+    for key in ("groups", "known", "sums", "shift", "squares"):
+        state[key] = [item for item, ok in zip(state[key], there) if ok]
+    if state["histograms"] is not None:
+        counts = np.array(state["histograms"]["counts"])[:, there]
+        state["histograms"] = {**state["histograms"], "counts": counts.tolist()}
+    return GroupResiduals.from_dict(state)
