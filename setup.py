@@ -12,6 +12,15 @@ PARQUET = ["pyarrow>=10,<25"]  # later ones need NumPy 2
 SHAP = ["shap>=0.44,<0.50"]  # later ones need NumPy 2
 PYTEST = ["pytest>=7.4", "pytest-xdist>=3.5"]  # xdist: both cores of a small machine
 TEST = [*PYTEST, "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
+# The HTML site; pip finds versions for every Python from 3.9 (Sphinx 7.4) to 3.13.
+DOCS = [
+    "sphinx>=7.2",
+    "pydata-sphinx-theme>=0.15",
+    "myst-nb>=1.1",
+    "numpydoc>=1.7",
+    "sphinx-copybutton>=0.5",
+    "latex2mathml>=3.77",  # formulas without a script from elsewhere
+]
 
 setup(
     name="mxfair",
@@ -42,6 +51,7 @@ setup(
         "shap": SHAP,
         "test": TEST,
         "dev": [*TEST, "ruff==0.14.5", "mypy>=1.10"],
+        "docs": DOCS,
     },
     entry_points={"console_scripts": ["mxfair = mxfair.cli:main"]},
     classifiers=[

@@ -1,4 +1,4 @@
-"""Run every benchmark and write results/NAME.json; --quick is passed on."""
+"""Run every benchmark and write results/NAME.json and docs/benchmarks.md; --quick is passed on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import pathlib
 import subprocess
 import sys
+
+import _page
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAMES = (
@@ -51,6 +53,7 @@ def main() -> int:
         print(f"{name}: {document['data']}")
         for bar in document["bars"]:
             print(f"  {'ok  ' if bar['ok'] else 'MISS'} {bar['name']}: {bar['value']} {bar['relation']} {bar['bound']}")
+    _page.main()
     return failed
 
 

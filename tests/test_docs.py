@@ -20,6 +20,7 @@ NAMES = [
     "regression",
     "postprocessing",
     "explain",
+    *("quickstart", "concepts", "criteria", "conventions", "migrating"),
 ]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]
 #: A Python block and, if one follows at once, the text block that it prints.

@@ -46,9 +46,9 @@ class AdaBoostClassifier(Boosting):
         The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of members.
-    estimator_weights_ : ndarray of float, shape (n_estimators_,)
+    estimator_weights_ : ndarray of float, shape (n_members,)
         The :math:`\alpha` of each.
-    estimator_errors_ : ndarray of float, shape (n_estimators_,)
+    estimator_errors_ : ndarray of float, shape (n_members,)
         Its weighted error on the training rows.
     histories_ : list of History
         What happened in each training.

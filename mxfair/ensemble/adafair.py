@@ -70,7 +70,7 @@ class AdaFairClassifier(Boosting):
         As for `AdaBoostClassifier`.
     n_estimators_ : int
         Number of members, :math:`\theta`.
-    estimator_weights_, estimator_errors_ : ndarray of float, shape (n_estimators_,)
+    estimator_weights_, estimator_errors_ : ndarray of float, shape (n_members,)
         As for `AdaBoostClassifier`.
     fairness_costs_ : ndarray of float, shape (n_rounds, n_groups, n_classes, n_classes)
         The cost u of a misclassified sample after each round, by group, label and decision.

@@ -73,7 +73,7 @@ class BaggingClassifier(EnsembleClassifying, Bagging):
         Accuracy over the out-of-bag rows, weighted with `sample_weight`.
     oob_decision_function_ : ndarray of shape (n_samples, n_classes)
         Probabilities of each row by the members that were not trained on it, NaN where there is none.
-    oob_prediction_ : ndarray of shape (n_samples - n_oob_missing_,)
+    oob_prediction_ : ndarray of shape (n_samples without the missing ones,)
         The classes that follow, of the rows that have a member.
     oob_rows_ : ndarray of int
         These rows.

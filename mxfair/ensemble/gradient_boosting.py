@@ -53,7 +53,7 @@ class GradientBoostingClassifier(GradientBoosting, StagedClassifying):
         The fitted preprocessing steps, where the template's mitigation holds some: `net_` expects what they return.
     n_estimators_ : int
         Number of stages.
-    estimator_weights_ : ndarray of float, shape (n_estimators_,)
+    estimator_weights_ : ndarray of float, shape (n_members,)
         :math:`\nu \rho` of each stage.
     train_score_ : ndarray of float, shape (n_stages,)
         Mean log loss of the training rows after each stage that ran, in nats: smaller is better.

@@ -249,7 +249,7 @@ class WorstGroupMetric(GroupEvalMetric):
     positive : label value, optional
         The class that counts as positive. Default: the last.
     worst : {"min", "max"}, optional
-        Which end is bad. Default: "max" for error_rate and the four rates whose names begin with "false_", "min" for
+        Which end is bad. Default: "max" for error_rate and the four rates whose names begin with "false", "min" for
         all others.
     name : str, optional
         Name for display. Default: "worst-group" and the rate's.

@@ -328,7 +328,9 @@ class GroupScores(GroupState):
         return GroupMetric("mean_score", self.groups, values, float(overall), self.known, mass, attribute=self.name)
 
     def calibration_error(self, *, bins: int = 10) -> GroupMetric:
-        """Return the expected calibration error by group: the mean over bins of |mean score - share of positives|.
+        """Return the expected calibration error by group.
+
+        The mean over bins of the distance between mean score and share of positives.
 
         Parameters
         ----------
