@@ -198,11 +198,11 @@ class OfSums(Measure):
     def drawn(self, samples: Samples, predictions: Predictions, baseline: Predictions) -> np.ndarray:
         """Return the mean over the repeats in each resample."""
         terms, codes, size = self._terms(samples, predictions), samples.groups.codes, samples.groups.n_groups
-        total: Any = 0.0
-        for columns in terms:
-            sums = samples.draws.sums(codes, columns, size)  # type: ignore[union-attr]
-            total = total + self._placed(self._figure(sums), samples)
-        return np.asarray(total / len(terms))
+        n_repeats, n, n_terms = terms.shape
+        together = np.moveaxis(terms, 0, 1).reshape(n, -1)
+        sums = samples.draws.sums(codes, together, size)  # type: ignore[union-attr]
+        sums = np.moveaxis(sums.reshape(-1, size, n_repeats, n_terms), 2, 1)
+        return np.asarray(self._placed(self._figure(sums), samples).mean(axis=1))
 
 
 class OfRanks(Measure):

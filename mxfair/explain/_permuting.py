@@ -73,7 +73,7 @@ def _with(X: Any, rows: np.ndarray, taken: np.ndarray, features: np.ndarray) -> 
     block = _rows(X, rows)
     if hasattr(X, "iloc"):
         for place in features:
-            block.isetitem(int(place), X.iloc[:, int(place)].array.take(taken))
+            block[block.columns[place]] = X.iloc[:, int(place)].array.take(taken)
     else:
         block[:, features] = X[taken[:, None], features]
     return block

@@ -335,7 +335,7 @@ def _repeated(X: Any, rows: np.ndarray, times: int) -> Any:
 
 def _set(block: Any, feature: int, setting: Any, places: np.ndarray) -> None:
     if hasattr(block, "iloc"):
-        block.isetitem(feature, setting.take(places))
+        block[block.columns[feature]] = setting.take(places)
     else:
         block[:, feature] = setting[places]
 
