@@ -232,9 +232,9 @@ def permutation_importance(
     to the figure; for a gap that is split up exactly see the decomposition of gaps.
 
     All permutations of a column are predicted in pieces of at most 65,536 rows. What grows with the number of rows is
-    their predictions, and a byte for each row and resample. Decisions are counted by group and label, and a resample only moves the rows that
-    are decided otherwise. The interval of a ROC curve's area or a distance comes from scores in 512 bins; the figure
-    itself is exact.
+    their predictions, and a byte for each row and resample. Decisions are counted by group and label, and a resample
+    only moves the rows that are decided otherwise. The interval of a ROC curve's area or a distance comes from scores
+    in 512 bins; the figure itself is exact.
 
     References
     ----------
