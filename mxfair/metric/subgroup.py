@@ -97,7 +97,22 @@ def subgroups(
     check_level(level)
     rate = _share(metric)
     crossing, sums = _sums(labels, preds, attributes, rate, positive, sample_weight)
-    exact = sample_weight is None
+    options: dict[str, Any] = {"max_order": max_order, "min_support": min_support, "correction": correction}
+    return _table_of(rate, crossing, sums, level=level, exact=sample_weight is None, **options)
+
+
+def _table_of(
+    rate: Rate,
+    crossing: Crossing,
+    sums: np.ndarray,
+    *,
+    max_order: int | None,
+    min_support: float,
+    correction: str | None,
+    level: float,
+    exact: bool,
+) -> SubgroupTable:
+    """Return the table from sums by cell, shape (n_cells, 4), as `_sums` gives them."""
     whole = sums.sum(axis=0)
     rows: list[Subgroup] = []
     for marginal in crossing.subgroups(sums, max_order):

@@ -66,20 +66,22 @@ def _figure_type() -> type[Figure]:
 
 
 def grid(
-    n_panels: int, columns: int, *, height: float, top: float = 0, left: float = LEFT
+    n_panels: int, columns: int, *, height: float, top: float = 0, left: float = LEFT, width: float = PANEL
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels of equal size, `height` points each, and `top` points of room above them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    panel = width
+
     columns = max(1, min(columns, n_panels))
     n_rows = math.ceil(n_panels / columns)
-    width, total = PANEL * columns, height * n_rows + top
+    width, total = panel * columns, height * n_rows + top
     figure = _figure_type()(figsize=(width / 72, total / 72), facecolor=PAPER)
     FigureCanvasAgg(figure)
     panels = []
     for place in range(n_panels):
         row, column = divmod(place, columns)
-        box = (column * PANEL + left + 1, total - top - (row + 1) * height + 34, PANEL - left - LEFT - 2, height - 76)
+        box = (column * panel + left + 1, total - top - (row + 1) * height + 34, panel - left - LEFT - 2, height - 76)
         panels.append(figure.add_axes((box[0] / width, box[1] / total, box[2] / width, box[3] / total)))
     return figure, panels
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mxfair._validation import InputError, InputTypeError, labels_vector, to_numpy
-from mxfair.confusion import GroupConfusion
+from mxfair.confusion import GroupConfusion, _predictions
 from mxfair.criterion import Criterion
 from mxfair.groups import Groups
 from mxfair.metric._inputs import task_of
 from mxfair.rate import RATES, class_index
 from mxfair.report._auc import auc_by_group, check_scores, check_state, score_state
+from mxfair.report._crossed import attributes_of, check_attributes, check_strata, strata_by_level
 from mxfair.report._regression import RegressionEvaluation
 from mxfair.scores import GroupScores
 
@@ -60,10 +61,19 @@ class Evaluation:
         Scores of the positive class by group and label, of the same groups, classes and samples as `table`. With more
         than two classes it needs a stated `positive`.
 
+    strata : mapping of str to GroupConfusion, optional
+        The same counts within each level of a control attribute; they add up to `table`.
+    control : str, default="control"
+        Name of the control attribute.
+    attributes : mapping of str to sequence of str, optional
+        Where the groups are crossings: by attribute, the level that each group has, in the groups' order. From them
+        the report knows the subgroups of each attribute alone.
+
     Raises
     ------
     InputError
-        If there are fewer than two classes, or if `scores` are of other groups, classes or samples than `table`.
+        If there are fewer than two classes, or if `scores`, `strata` or `attributes` are of other groups, classes or
+        samples than `table`.
 
     Examples
     --------
@@ -92,6 +102,9 @@ class Evaluation:
         auc: float = float("nan"),
         auc_by_group: Any | None = None,
         scores: GroupScores | None = None,
+        strata: Mapping[str, GroupConfusion] | None = None,
+        control: str = "control",
+        attributes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if not isinstance(table, GroupConfusion):
             raise InputTypeError(f"'table' must be a GroupConfusion; got {table!r}. Use evaluate_predictions.")
@@ -110,6 +123,10 @@ class Evaluation:
             found = scores.auc()
             auc = found.overall if math.isnan(auc) else auc
             auc_by_group = found.values if auc_by_group is None else auc_by_group
+        self.strata = check_strata(strata, table)
+        self.control = str(control)
+        self.attributes = check_attributes(attributes, table)
+        self._rows: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # codes of group, label and decision
         self.auc = float(auc)
         self.auc_by_group = (
             np.full(len(table.groups), np.nan) if auc_by_group is None else np.asarray(auc_by_group, dtype=float)
@@ -216,6 +233,8 @@ def evaluate_predictions(
     classes: Sequence[Any] | None = None,
     criteria: Any | None = None,
     task: str | None = None,
+    control: Any | None = None,
+    **settings: Any,
 ) -> FairnessReport:
     """Report the rates by group of a model's decisions, or the figures by group of its predicted numbers.
 
@@ -243,6 +262,11 @@ def evaluate_predictions(
         "mean_absolute_error", "mean_error" and "r2_score".
     task : {"classification", "regression"}, optional
         Default: regression where `labels` hold more than 20 different decimal numbers.
+    control : array-like or Groups, optional
+        A legitimate attribute to condition on: gaps are also taken within each of its levels. Not for regression.
+    **settings
+        Passed on to `FairnessReport`: `reference`, `compat`, `min_support`, `explanations`, `title`, `context` and
+        others.
 
     Returns
     -------
@@ -265,28 +289,41 @@ def evaluate_predictions(
     from mxfair.report._report import FairnessReport
 
     if task_of(labels, task, classes) == "regression":
-        if scores is not None or positive is not None or classes is not None:
+        if scores is not None or positive is not None or classes is not None or control is not None:
             raise InputError(
-                "'scores', 'positive' and 'classes' must be left out for regression; the labels are numbers. Pass "
-                "task='classification' if they stand for classes."
+                "'scores', 'positive', 'classes' and 'control' must be left out for regression; the labels are "
+                "numbers. Pass task='classification' if they stand for classes."
             )
-        return FairnessReport(RegressionEvaluation(name, labels, preds, groups), criteria=criteria)
+        return FairnessReport(RegressionEvaluation(name, labels, preds, groups), criteria=criteria, **settings)
+    options = {"scores": scores, "positive": positive, "classes": classes, "control": control}
+    return FairnessReport(_of_decisions(name, labels, preds, groups, **options), criteria=criteria, **settings)
+
+
+def _of_decisions(
+    name: str, labels: Any, preds: Any, groups: Any, *, scores: Any, positive: Any, classes: Any, control: Any
+) -> Evaluation:
+    """Return the evaluation of decisions in arrays."""
     labels, preds = labels_vector(labels), to_numpy(preds)
     if preds.ndim == 2 and preds.shape[1] > 1:
         raise InputError(
             f"'preds' must hold one decision per sample; got shape {preds.shape}. Pass probabilities as 'scores'."
         )
-    groups = groups if isinstance(groups, Groups) else Groups(groups)
-    table = GroupConfusion.of(labels, preds, groups, classes=None if classes is None else np.asarray(classes))
+    crossed = groups if isinstance(groups, Groups) else Groups(groups)
+    preds = preds.reshape(-1)
+    table = GroupConfusion.of(labels, preds, crossed, classes=None if classes is None else np.asarray(classes))
     table.classes = _whole(table.classes)
-    evaluation = Evaluation(name, table, positive=positive)
+    options: dict[str, Any] = {"positive": positive, "attributes": attributes_of(groups, crossed)}
+    if control is not None:
+        options.update(strata_by_level(labels, preds, crossed, control, table))
+    evaluation = Evaluation(name, table, **options)
     if scores is not None:
         places = evaluation.places
         columns = check_scores(scores, labels, table.classes, places)
-        overall, by_group = auc_by_group(labels, columns, groups, table.classes, places)
-        state = score_state(labels, columns[:, 0], groups, table, evaluation.positive) if len(places) == 1 else None
-        evaluation = Evaluation(name, table, positive=positive, auc=overall, auc_by_group=by_group, scores=state)
-    return FairnessReport(evaluation, criteria=criteria)
+        overall, by_group = auc_by_group(labels, columns, crossed, table.classes, places)
+        state = score_state(labels, columns[:, 0], crossed, table, evaluation.positive) if len(places) == 1 else None
+        evaluation = Evaluation(name, table, auc=overall, auc_by_group=by_group, scores=state, **options)
+    evaluation._rows = crossed.codes, table._index(labels, "labels"), table._index(_predictions(preds), "preds")
+    return evaluation
 
 
 def _whole(classes: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,7 +86,6 @@ def figure_criterion(criterion: Any) -> FigureCriterion:
 class FigureGap(CriterionGap):
     """A gap of a regression, with an interval or, for distances, with what chance alone gives."""
 
-    interval: tuple[float, float] = (math.nan, math.nan)
     floor: float = math.nan
     is_distance: bool = False
 
@@ -95,9 +94,7 @@ class FigureGap(CriterionGap):
         """What to read the gap beside: 'chance 0.071', or the interval."""
         if self.is_distance:
             return "" if math.isnan(self.floor) else f"chance {number(self.floor, digits=self.digits)}"
-        if math.isnan(self.interval[0]):
-            return ""
-        return " to ".join(number(end, digits=self.digits) for end in self.interval)
+        return super().note
 
     def pair(self, *, with_rate: bool) -> str:
         """Return 'men / women', or the worst group alone."""
@@ -119,18 +116,24 @@ class FigureGap(CriterionGap):
         return f"{lower(self.largest.rate)}: {values}{interval}"
 
 
-def figure_gap(criterion: FigureCriterion, evaluation: RegressionEvaluation) -> FigureGap:
-    """Return a gap of one model."""
+def figure_gap(criterion: FigureCriterion, evaluation: RegressionEvaluation, min_support: float = 0) -> FigureGap:
+    """Return a gap of one model; groups with fewer samples than asked for are left out."""
     digits = evaluation.digits(criterion.name)
+    few_behind = evaluation.support < min_support
+    scarce = tuple((criterion.name, g) for g, left_out in zip(evaluation.table.groups, few_behind) if left_out)
     if criterion.name in DISTANCES:
-        metric = evaluation.distances.get(criterion.name)
-        if metric is None:  # a state without histograms
+        pairs = evaluation.distances.get(criterion.name)
+        if pairs is None:  # a state without histograms
             nothing, groups = math.nan, tuple((criterion.name, group) for group in evaluation.table.groups)
             return FigureGap(nothing, None, (nothing, nothing), False, False, groups, digits=digits, is_distance=True)
-        return _distance(metric, chance_of_largest(metric, *evaluation.distribution), digits)
-    if criterion.name == WORST:
-        return _worst(evaluation.table.metric("root_mean_squared_error"), digits)
-    return _of_figure(evaluation.table.metric(criterion.name), evaluation, digits)
+        pairs = replace(pairs, known=pairs.known & ~few_behind)
+        gap = _distance(pairs, chance_of_largest(pairs, *evaluation.distribution), digits)
+    else:
+        metric = evaluation.table.metric("root_mean_squared_error" if criterion.name == WORST else criterion.name)
+        metric = replace(metric, known=metric.known & ~few_behind)
+        of = _worst if criterion.name == WORST else _of_figure
+        gap = of(metric, evaluation, digits, min_support)
+    return replace(gap, scarce=scarce)
 
 
 def _distance(metric: PairMetric, floor: float, digits: int) -> FigureGap:
@@ -145,17 +148,19 @@ def _distance(metric: PairMetric, floor: float, digits: int) -> FigureGap:
     return FigureGap(value, gap, nothing, scarce, False, undefined, digits=digits, floor=floor, is_distance=True)
 
 
-def _worst(metric: GroupMetric, digits: int) -> FigureGap:
+def _worst(metric: GroupMetric, evaluation: RegressionEvaluation, digits: int, min_support: float) -> FigureGap:
     value, nothing = metric.group_max(), (math.nan, math.nan)
     undefined = tuple((metric.name, group) for group in metric.gap().undefined)
     if math.isnan(value):
         return FigureGap(value, None, nothing, False, False, undefined, digits=digits)
     place = int(np.nanargmax(metric.compared))
     gap = Gap(metric.name, value, metric.groups[place], None, undefined=tuple(group for _, group in undefined))
-    return FigureGap(value, gap, (value, math.nan), few(metric.support[place]), False, undefined, digits=digits)
+    scarce = few(metric.support[place])
+    interval = evaluation.interval_of_worst(metric.name, min_support=min_support)
+    return FigureGap(value, gap, (value, math.nan), scarce, False, undefined, digits=digits, interval=interval)
 
 
-def _of_figure(metric: GroupMetric, evaluation: RegressionEvaluation, digits: int) -> FigureGap:
+def _of_figure(metric: GroupMetric, evaluation: RegressionEvaluation, digits: int, min_support: float) -> FigureGap:
     gap = metric.gap()
     undefined = tuple((metric.name, group) for group in gap.undefined)
     if np.isnan(gap.value) or gap.high is None or gap.low is None:
@@ -163,5 +168,5 @@ def _of_figure(metric: GroupMetric, evaluation: RegressionEvaluation, digits: in
     places = [metric.groups.index(group) for group in (gap.high, gap.low)]
     high, low = (float(metric.values[place]) for place in places)
     scarce = any(few(metric.support[place]) for place in places)
-    interval = evaluation.interval(metric.name)
+    interval = evaluation.interval(metric.name, min_support=min_support)
     return FigureGap(gap.value, gap, (high, low), scarce, False, undefined, digits=digits, interval=interval)

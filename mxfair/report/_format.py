@@ -43,6 +43,20 @@ def signed(value: float, undefined: str = UNDEFINED, *, digits: int = 3) -> str:
     return text if math.isnan(value) or text.startswith("-") or not text.strip("0.") else f"+{text}"
 
 
+def interval_text(interval: tuple[float, float], digits: int = 3) -> str:
+    """Return '0.210 to 0.290', or '' where there is no interval."""
+    if math.isnan(interval[0]) or math.isnan(interval[1]):
+        return ""
+    return " to ".join(number(end, digits=digits) for end in interval)
+
+
+def signed_interval(interval: tuple[float, float], digits: int = 3) -> str:
+    """Return '-0.210 to +0.290', or '' where there is no interval."""
+    if math.isnan(interval[0]) or math.isnan(interval[1]):
+        return ""
+    return " to ".join(signed(end, digits=digits) for end in interval)
+
+
 def percent(value: float) -> str:
     """Return '84.7%', or 'n/a' for NaN."""
     return UNDEFINED if math.isnan(value) else f"{100 * value:.1f}%"

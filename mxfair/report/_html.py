@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
-from mxfair.report import plots
-from mxfair.report._figure_gaps import DISTANCES, figure_criterion, figure_gap
-from mxfair.report._format import NOT_ENOUGH, SMALL, count, heading, joined, number, one_line, percent, signed
-from mxfair.report._history import share_columns
-from mxfair.report._svg import to_svg
-from mxfair.report._tables import gap_table, has_auc, rate_tables, summary_table
+from mxfair.report import _answers, _figures
+from mxfair.report._figure_gaps import figure_criterion, figure_gap
+from mxfair.report._format import (
+    NOT_ENOUGH,
+    SMALL,
+    count,
+    interval_text,
+    joined,
+    number,
+    one_line,
+    percent,
+    signed,
+    signed_interval,
+)
+from mxfair.report._tables import (
+    change_table,
+    conditional_table,
+    explanation_table,
+    gap_table,
+    has_auc,
+    rate_tables,
+    subgroup_table,
+    summary_table,
+)
 from mxfair.report._words import criterion_meaning, definitions, no_better, score_name, score_text
 
 if TYPE_CHECKING:
@@ -17,6 +37,9 @@ if TYPE_CHECKING:
 
 #: Classes with a table of their own on the page; all of them are in the JSON.
 MAX_CLASSES = 10
+#: Functions of `_figures` and of `_answers` that make the page.
+_DRAWN = ("gaps", "rates", "scores", "explanations", "changes", "front", "training")
+_ANSWERED = ("gap", "sure", "affected", "subgroups", "drivers", "changed")
 
 
 def to_html(report: FairnessReport) -> str:
@@ -45,32 +68,43 @@ def _content(report: FairnessReport) -> dict[str, Any]:
     import matplotlib.style
 
     with matplotlib.style.context("default"):  # the user's style is for the user's figures
-        rate_plots, training_plots = _rate_plots(report), _training_plots(report)
-    shown = rate_tables(report, max_classes=MAX_CLASSES)
+        drawn = {name: getattr(_figures, name)(report) for name in _DRAWN}
+    shown = rate_tables(report, max_classes=MAX_CLASSES, intervals=True)
     summary, gaps = summary_table(report), gap_table(report)
     several = report.task == "classification" and report.baseline.positive is None
     n_classes = len(report.baseline.table.classes) if several else 0
+    subgroups = [subgroup_table(report, place) for place in range(len(report.subgroups[-1]) if report.subgroups else 0)]
     return {
-        "title": one_line(report.title),
+        "title": one_line(report.title, 300),
         "sentence": report.sentence,
         "caution": _caution(report),
-        "models": report.names,
+        "models": [one_line(name, 200) for name in report.names],
         "tiles": _tiles(report),
         "summary": summary,
         "rate_tables": shown,
-        "rate_plots": rate_plots,
         "gaps": gaps,
-        "training_plots": training_plots,
+        "drawn": drawn,
+        "subgroups": [table for table in subgroups if table is not None],
+        "conditional": conditional_table(report),
+        "explained": [(explanation_table(e, part), figure) for e, part, figure in drawn["explanations"]],
+        "changed": change_table(report) if len(report.names) > 1 else None,
+        "answers": {name: list(map(_minus, getattr(_answers, name)(report))) for name in _ANSWERED},
         "has_few": any(table.has_few for table in (summary, gaps, *shown)),
         "small": SMALL,
         "hidden_classes": max(0, n_classes - MAX_CLASSES),
         "not_known": report.not_known,
-        "context": {key: one_line(_shown(value)) for key, value in report.context.items()},
+        "context": {one_line(key, 200): one_line(_shown(value), 2000) for key, value in report.context.items()},
         "definitions": definitions(report),
         "words": _headings(report),
         "criteria": criterion_meaning(report),
+        "regression": report.task == "regression",
         "version": _version(),
     }
+
+
+def _minus(text: str) -> str:
+    """Return a sentence whose negative numbers have a minus sign."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text)
 
 
 def _headings(report: FairnessReport) -> dict[str, str]:
@@ -80,15 +114,17 @@ def _headings(report: FairnessReport) -> dict[str, str]:
     words = {
         "summary": "Accuracy",
         "rates": "Rates by group",
-        "legend": "gap: largest minus smallest rate of the known groups",
-        "rates_caption": f"{named}Overall covers every sample, unknown groups included.",
-        "gaps_caption": "The largest minus the smallest rate; 0 means that the known groups have the same rate.",
+        "legend": "gap: largest minus smallest rate of the known groups; thin lines: 95 % intervals",
+        "rates_caption": f"{named}Overall covers every sample, unknown groups included. Below each rate stands its "
+        "95 % interval.",
+        "gaps_caption": "The largest minus the smallest rate; 0 means that the known groups have the same rate. Below "
+        "each gap stands its 95 % interval.",
     }
     if report.task == "regression":
         words.update(
             summary="Errors",
             rates="Predictions and errors by group",
-            legend="gap: largest minus smallest value of the known groups",
+            legend="gap: largest minus smallest value of the known groups; thin lines: 95 % intervals",
             gaps_caption="0 means that the known groups have the same value; the largest RMSE is the error itself. "
             "With a distance stands what chance alone gives, with a difference its 95 % interval.",
         )
@@ -127,13 +163,26 @@ def _tiles(report: FairnessReport) -> list[dict[str, Any]]:
     gaps = [gap.value for gap in report.gap_rows[report.criterion.name]]
     accuracy = [evaluation.accuracy for evaluation in report.evaluations]
     tiles = [
-        _tile(f"Gap, {one_line(report.criterion.name)}", gaps, [number(gap, NOT_ENOUGH) for gap in gaps]),
+        _tile(f"Gap, {one_line(report.criterion.name, 60)}", gaps, [number(gap, NOT_ENOUGH) for gap in gaps]),
         _tile("Accuracy", accuracy, [percent(value) for value in accuracy], points=True),
     ]
+    tiles[0]["detail"] = _gap_detail(report) or tiles[0]["detail"]
     if has_auc(report):
         auc = [evaluation.auc for evaluation in report.evaluations]
         tiles.append(_tile("AUC", auc, [number(value) for value in auc]))
     return [*tiles, _samples_tile(report)]
+
+
+def _gap_detail(report: FairnessReport) -> str:
+    """Return the interval of the one gap, or that of what changed between two."""
+    gaps = report.gap_rows[report.criterion.name]
+    if len(gaps) == 1:
+        span = interval_text(gaps[0].interval)
+        return f"95 % interval {span}" if span else ""
+    if len(gaps) > 2:
+        return ""
+    span = signed_interval(report.changes[0].gaps.get(report.criterion.name, (math.nan, math.nan)))
+    return f"change {signed(gaps[1].value - gaps[0].value)} ({span})".replace("-", "\N{MINUS SIGN}") if span else ""
 
 
 def _regression_tiles(report: FairnessReport) -> list[dict[str, Any]]:
@@ -172,55 +221,3 @@ def _tile(name: str, values: list[float], texts: list[str], *, points: bool = Fa
     if all(value != value for value in values):
         texts = texts[:1]
     return {"name": name, "values": texts, "detail": detail}
-
-
-def _rate_plots(report: FairnessReport) -> list[list[str]]:
-    """Return the plots by group, in blocks that begin a row of their own."""
-    figures = []
-    for place, key in enumerate(plots.default_rates(report)):
-        figure = plots.plot_rates(report, rates=[key], legend=False)
-        label = f"{heading(key)} of each group with {', '.join(report.names)}. The table below has the numbers."
-        figures.append(to_svg(figure, label=one_line(label, 300), key=f"rate{place}"))
-    return [*_distribution_plots(report), figures] if report.task == "regression" else [figures]
-
-
-def _distribution_plots(report: FairnessReport) -> list[list[str]]:
-    """Return how predictions and residuals are distributed in each group, and how far apart predictions are."""
-    if not all(evaluation.distances for evaluation in report.evaluations):
-        return []
-    kinds: list[tuple[str, Any, str]] = [
-        ("predictions", plots.plot_predictions, "Share of each group that is predicted at most a value, with {}."),
-        ("residuals", plots.plot_residuals, "Median, quartiles and middle 90 % of prediction minus label, with {}."),
-    ]
-    blocks = [
-        [
-            to_svg(draw(report, models=[name]), label=one_line(text.format(name), 300), key=f"{kind}{place}")
-            for place, name in enumerate(report.names)
-        ]
-        for kind, draw, text in kinds
-    ]
-    text = "{} between the groups' predictions with each model, and what chance alone gives."
-    distances = [
-        to_svg(plots.plot_distances(report, distances=[name]), label=text.format(heading(name)), key=name)
-        for name in DISTANCES
-    ]
-    return [*blocks, distances]
-
-
-def _training_plots(report: FairnessReport) -> list[str]:
-    figures: list[str] = []
-    groups = list(report.baseline.table.groups)
-    for place, (name, history) in enumerate(report.histories.items()):
-        by_label: dict[str, list[str]] = {}
-        for (label, _), column in share_columns(history).items():
-            by_label.setdefault(label, []).append(column)
-        for label, columns in by_label.items():
-            part = history[[c for c in history.columns if c == "epoch" or c in columns]]
-            text = f"Share of the batches by group over the epochs, label {label}, model {name}."
-            figure = plots.plot_shares(part, groups=groups, columns=1)
-            figures.append(to_svg(figure, label=one_line(text, 300), key=f"share{place}-{len(figures)}"))
-    for column, draw in (("gap", plots.plot_gaps), ("loss", plots.plot_losses)):
-        if any(column in history for history in report.histories.values()):
-            text = f"{column.capitalize()} over the epochs."
-            figures.append(to_svg(draw(report.histories), label=text, key=column))
-    return figures

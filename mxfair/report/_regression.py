@@ -165,12 +165,17 @@ class RegressionEvaluation:
         there = counts.sum(axis=0) > 0
         return middle[there], counts.sum(axis=0)[there]
 
-    @cached_property
-    def _intervals(self) -> pd.DataFrame:
+    def _intervals(self, min_support: float) -> pd.DataFrame:
+        known: dict[float, pd.DataFrame] = self.__dict__.setdefault("_known_intervals", {})
+        if min_support not in known:
+            known[min_support] = self._new_intervals(min_support)
+        return known[min_support]
+
+    def _new_intervals(self, min_support: float) -> pd.DataFrame:
         from mxfair.metric import confidence_intervals
 
         if self.labels is None:
-            return _states.intervals(self.table, FIGURE_NAMES)
+            return _states.intervals(self.table, FIGURE_NAMES, min_support)
         draws = int(np.clip(_DRAWS / len(self.labels), 200, 1000))
         return confidence_intervals(
             self.labels,
@@ -179,10 +184,13 @@ class RegressionEvaluation:
             metrics=list(FIGURE_NAMES),
             task="regression",
             n_resamples=draws,
+            min_support=min_support,
             seed=0,
         )
 
-    def interval(self, name: str, *, kind: str = "difference", group: str = "") -> tuple[float, float]:
+    def interval(
+        self, name: str, *, kind: str = "difference", group: str = "", min_support: float = 0
+    ) -> tuple[float, float]:
         """Return the 95 % interval of a figure's difference between groups, or of the figure itself.
 
         It comes from a bootstrap over the samples; without the rows from the normal distribution.
@@ -194,14 +202,36 @@ class RegressionEvaluation:
         kind : {"difference", "group", "overall"}, default="difference"
         group : str, default=""
             Name of the group, with ``kind="group"``.
+        min_support : float, default=0
+            Groups with fewer samples are left out of a difference.
 
         Returns
         -------
         tuple of (float, float)
             NaN where there is none.
         """
-        row = self._intervals.loc[(name, kind, group)]
+        row = self._intervals(min_support).loc[(name, kind, group)]
         return float(row["low"]), float(row["high"])
+
+    def interval_of_worst(self, name: str, *, min_support: float = 0) -> tuple[float, float]:
+        """Return the 95 % interval of the largest value of a group, which may be another group's.
+
+        Parameters
+        ----------
+        name : str
+            One of the figures, above 0.
+        min_support : float, default=0
+            Groups with fewer samples are left out.
+
+        Returns
+        -------
+        tuple of (float, float)
+            NaN where a group has no interval.
+        """
+        known = self.table.known & (self.support >= min_support) & (self.support > 0)
+        groups = [group for group, is_known in zip(self.table.groups, known) if is_known]
+        ends = np.array([self.interval(name, kind="group", group=g, min_support=min_support) for g in groups])
+        return _states.interval_of_largest(self.table.values(name)[known], ends.reshape(-1, 2))
 
     @property
     def rates(self) -> pd.DataFrame:

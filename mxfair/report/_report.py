@@ -11,15 +11,18 @@ import numpy as np
 
 from mxfair._validation import InputTypeError
 from mxfair.criterion import Criterion
-from mxfair.report import _checks, _figure_gaps, _files, _gaps, _words
+from mxfair.report import _checks, _drivers, _files, _gaps, _measured, _words
 from mxfair.report._evaluation import Evaluation
 from mxfair.report._format import one_line
 from mxfair.report._regression import ERRORS, RegressionEvaluation
+from mxfair.report._settings import Settings
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
+
+    from mxfair.metric.subgroup_table import SubgroupTable
 
 __all__ = ["FairnessReport"]
 
@@ -46,11 +49,27 @@ class FairnessReport:
         there are any.
     context : mapping of str to str or number, optional
         Where the numbers come from: data, split, seed, net, epochs, versions, caveats.
+    reference : str, optional
+        A group: gaps are the distances of the others to it. Default: the largest minus the smallest rate of all. Of a
+        classification only, as `compat`.
+    compat : {"fairlearn", "aif360", "clarify", "oxonfair", "holisticai", "fairbatch"}, optional
+        Gaps as that toolkit takes them, see `mxfair.metric.difference`; `reference` is then its privileged group.
+    min_support : float, default=0
+        Groups with fewer samples behind a figure are shown, and left out of its gap.
+    explanations : sequence, optional
+        What drives the gap: gap decompositions of `mxfair.explain` (or what their `to_dict` returns), and importances
+        (a data frame by column, or anything whose `to_frame` returns one).
+    front : DataFrame or sequence of mappings, optional
+        Other models along an accuracy-fairness front, with columns "gap", of the report's criterion, and "accuracy",
+        and maybe "name".
+    paired : mapping of str to array of shape (n_groups, n_classes, n_classes, n_classes), optional
+        By model beside the baseline: counts[group, label, baseline's decision, its decision], from which the interval
+        of a change comes. Default: counted from the rows, where `evaluate_predictions` had them.
 
     Raises
     ------
     InputError
-        If there is no evaluation, names repeat, or the samples differ.
+        If there is no evaluation, names repeat, the samples differ, or a setting cannot be used.
 
     Examples
     --------
@@ -72,6 +91,12 @@ class FairnessReport:
         criteria: Any | None = None,
         histories: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
+        reference: Any = None,
+        compat: str | None = None,
+        min_support: float = 0,
+        explanations: Sequence[Any] = (),
+        front: Any = None,
+        paired: Mapping[str, Any] | None = None,
     ) -> None:
         single = isinstance(evaluations, (Evaluation, RegressionEvaluation))
         self.evaluations: tuple[Any, ...] = (evaluations,) if single else tuple(evaluations)  # type: ignore[arg-type]
@@ -79,7 +104,14 @@ class FairnessReport:
         self.criteria, self.criterion = _checks.criteria_of(self.task, criteria, criterion)
         self.histories = _checks.frames(histories, self.names)
         self.context = {str(key): value for key, value in (context or {}).items()}
-        self.title = title or _words.title(self)
+        self.settings = Settings.of(reference, compat, min_support, self.baseline)
+        if self.task == "classification":
+            for chosen in self.criteria:  # refuses what a toolkit does not have before anything is measured
+                self.settings.comparison(chosen)
+        self.explanations = _drivers.checked(explanations)
+        self.front = _drivers.checked_front(front)
+        self.paired = _measured.checked_pairs(self, paired)
+        self.title = str(title) if title else _words.title(self)
 
     @property
     def names(self) -> list[str]:
@@ -102,10 +134,29 @@ class FairnessReport:
         return str(self.baseline.table.name)
 
     @cached_property
+    def certainties(self) -> list[Any]:
+        """Intervals of each model's rates and gaps."""
+        return _measured.certainties(self)
+
+    @cached_property
     def gap_rows(self) -> dict[str, list[_gaps.CriterionGap]]:
-        """By criterion, the gap of each model with the groups that set it."""
-        of: Any = _figure_gaps.figure_gap if self.task == "regression" else _gaps.criterion_gap
-        return {c.name: [of(c, e) for e in self.evaluations] for c in self.criteria}
+        """By criterion, the gap of each model with its interval and the groups that set it."""
+        return _measured.gap_rows(self)
+
+    @cached_property
+    def changes(self) -> list[Any]:
+        """For each model beside the baseline, the intervals of what changed."""
+        return _measured.changes(self)
+
+    @cached_property
+    def subgroups(self) -> list[list[SubgroupTable]]:
+        """For each model, each rate of the criterion in every subgroup; empty for a regression."""
+        return _measured.subgroup_tables(self)
+
+    @cached_property
+    def conditionals(self) -> dict[str, list[Any]]:
+        """By criterion, the gaps of each model within the levels of a control attribute; empty without one."""
+        return _measured.conditionals(self)
 
     @property
     def sentence(self) -> str:
@@ -142,26 +193,12 @@ class FairnessReport:
 
     @property
     def gaps(self) -> pd.DataFrame:
-        """Gap of each criterion: a column per model, the change, and the rate and groups that set each gap.
+        """Gap of each criterion with the ends of its 95 % interval, the change, and who sets it.
 
-        For regression, also the ends of the 95 % interval of each difference, and the noise floor of each distance.
+        A column per model, the change with its interval, then by model rate, high, low, interval_low and
+        interval_high; for regression also the noise floor of each distance.
         """
-        import pandas as pd
-
-        values = [[gap.value for gap in row] for row in self.gap_rows.values()]
-        frame = pd.DataFrame(values, columns=self.names, index=pd.Index(self.gap_rows, name="criterion"))
-        for place, name in enumerate(self.names[1:], start=1):
-            frame["change" if len(self.names) == 2 else f"change[{name}]"] = [row[place] - row[0] for row in values]
-        for place, name in enumerate(self.names):
-            largest = [row[place].largest for row in self.gap_rows.values()]
-            for field in ("rate", "high", "low"):
-                frame[f"{field}[{name}]"] = [None if gap is None else getattr(gap, field) for gap in largest]
-            if self.task == "regression":
-                rows: list[Any] = [row[place] for row in self.gap_rows.values()]
-                frame[f"interval_low[{name}]"] = [gap.interval[0] for gap in rows]
-                frame[f"interval_high[{name}]"] = [gap.interval[1] for gap in rows]
-                frame[f"noise_floor[{name}]"] = [gap.floor for gap in rows]
-        return frame
+        return _measured.gaps_frame(self)
 
     def beside(self, other: FairnessReport) -> FairnessReport:
         """Return one report with the models of both.
@@ -194,6 +231,11 @@ class FairnessReport:
             histories={**self.histories, **other.histories},
             context=context,
             title=None if self.title == _words.title(self) else self.title,
+            reference=self.settings.reference,
+            compat=self.settings.compat,
+            min_support=self.settings.min_support,
+            explanations=[*self.explanations, *other.explanations],
+            front=[*self.front, *other.front],
         )
 
     def to_dict(self) -> dict[str, Any]:

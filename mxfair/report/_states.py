@@ -85,7 +85,7 @@ def quantiles(edges: np.ndarray, counts: np.ndarray, places: Sequence[float]) ->
     return np.interp(np.asarray(places) * heaped[-1], heaped[rising], edges[rising])
 
 
-def intervals(table: GroupResiduals, names: Sequence[str]) -> pd.DataFrame:
+def intervals(table: GroupResiduals, names: Sequence[str], min_support: float = 0) -> pd.DataFrame:
     """Return intervals in the form of `mxfair.metric.confidence_intervals`, from the normal distribution of means.
 
     The variance of a mean comes from sums of squares; that of a mean square from the histogram of errors. With weights
@@ -101,16 +101,31 @@ def intervals(table: GroupResiduals, names: Sequence[str]) -> pd.DataFrame:
         error = np.append(_errors(table, name), _overall_error(table, name))
         low, high = values - _PLACE * error, values + _PLACE * error
         drawn = metric.values + rng.normal(size=(_DRAWS, len(metric.values))) * error[:-1]
-        ends = gap_interval(drawn[:, None, :], metric.compared[None, :], level=_LEVEL)
-        if np.isnan(error[:-1][metric.defined]).any():
+        compared = np.where(table.support < min_support, np.nan, metric.compared)
+        ends = gap_interval(drawn[:, None, :], compared[None, :], level=_LEVEL)
+        if np.isnan(error[:-1][~np.isnan(compared)]).any():
             ends = math.nan, math.nan
         for place, group in enumerate(metric.groups):
             index.append((name, "group", group))
             rows.append((values[place], low[place], high[place]))
         index += [(name, "overall", ""), (name, "difference", "")]
-        rows += [(values[-1], low[-1], high[-1]), (metric.difference(), *ends)]
+        rows += [
+            (values[-1], low[-1], high[-1]),
+            (float(np.nanmax(compared) - np.nanmin(compared)) if (~np.isnan(compared)).any() else math.nan, *ends),
+        ]
     keys = pd.MultiIndex.from_tuples(index, names=["metric", "kind", "group"])
     return pd.DataFrame(rows, index=keys, columns=["value", "low", "high"])
+
+
+def interval_of_largest(values: np.ndarray, ends: np.ndarray) -> tuple[float, float]:
+    """Return the interval of the largest of some values, from the interval of each; NaN where one has none."""
+    if not len(values) or np.isnan(ends).any() or np.isnan(values).any():
+        return math.nan, math.nan
+    error = (ends[:, 1] - ends[:, 0]) / (2 * _PLACE)
+    drawn = values + generator(0).normal(size=(_DRAWS, len(values))) * error
+    padded = np.append(values, values[0]) if len(values) == 1 else values  # a distance to 0 of the group itself
+    drawn = np.column_stack([drawn, drawn[:, 0]]) if len(values) == 1 else drawn
+    return gap_interval(drawn[:, None, :], padded[None, :], np.zeros((_DRAWS, 1)), np.zeros(1), level=_LEVEL)
 
 
 def _errors(table: GroupResiduals, name: str) -> np.ndarray:

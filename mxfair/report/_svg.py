@@ -18,12 +18,14 @@ SCALE = 1.18
 _TAG = re.compile(r"<[a-zA-Z/][^<>]*>")
 
 
-def to_svg(figure: Figure, *, label: str, key: str) -> str:
-    """Return a figure as an ``<svg>`` element.
+def to_svg(figure: Figure, *, title: str, label: str, key: str) -> str:
+    """Return a figure as an ``<svg>`` element with a title and a description.
 
     Parameters
     ----------
     figure : Figure
+    title : str
+        What the figure is, in a few words.
     label : str
         What the figure shows, for those who do not see it.
     key : str
@@ -39,8 +41,11 @@ def to_svg(figure: Figure, *, label: str, key: str) -> str:
     text = re.sub(r"\n\s*", " ", text)
     width = re.search(r'viewBox="0 0 ([\d.]+)', text)
     size = SCALE * float(width[1]) if width else SCALE * PANEL
-    opening = f'<svg role="img" aria-label="{_attribute(label)}" style="max-width:{size:.0f}px"'
-    return text.replace("<svg", opening, 1).strip()
+    key = f"mxfair-{key}"
+    opening = f'<svg role="img" aria-labelledby="{key}-title {key}-desc" style="max-width:{size:.0f}px"'
+    names = f'<title id="{key}-title">{_attribute(title)}</title><desc id="{key}-desc">{_attribute(label)}</desc>'
+    head, rest = text.split(">", 1)
+    return f"{head.replace('<svg', opening, 1)}>{names}{rest}".strip()
 
 
 def _render(figure: Figure) -> str:

@@ -181,16 +181,46 @@ def not_known(report: FairnessReport) -> list[str]:
         notes.append(f"Where a gap says '{NOT_ENOUGH}', one of its rates is defined for fewer than two known groups.")
     if report.task == "regression":
         notes += _without_rows(report)
-        notes.append(
-            "Sampling uncertainty: intervals are of the test samples, for one gap at a time; they do not cover what "
-            "other training samples would have changed. Distances have a noise floor instead."
-        )
     elif all(math.isnan(e.auc) for e in report.evaluations):
         notes.append("AUC: no scores were given, or the samples lack a class.")
-    if report.task != "regression":
-        notes.append("Sampling uncertainty: rates and gaps are shown without confidence intervals.")
+    notes += _left_out(report)
+    notes += _sampling(report)
     notes.append("Seeds: one run per model; how much the numbers vary between seeds is not measured.")
     notes.append("Labels and groups are taken as recorded; errors in them may differ between groups.")
+    return notes
+
+
+def _left_out(report: FairnessReport) -> list[str]:
+    """Return which groups are left out of gaps because too few samples stand behind them."""
+    texts = []
+    for criterion, gaps in report.gap_rows.items():
+        groups = list(dict.fromkeys(one_line(group, 40) for gap in gaps for _, group in gap.scarce))
+        if groups:
+            texts.append(f"{criterion}: {joined(groups)}")
+    if not texts:
+        return []
+    return [
+        f"Left out of gaps, fewer than {report.settings.min_support:g} samples behind a figure: {'; '.join(texts)}."
+    ]
+
+
+def _sampling(report: FairnessReport) -> list[str]:
+    """Return what intervals do not say, and which there are not."""
+    notes = [
+        "Sampling uncertainty: intervals are of these samples, at 95 % for one figure at a time; they are not "
+        "corrected for their number, and do not cover what other training samples would have changed."
+        + (" Distances have a noise floor instead." if report.task == "regression" else "")
+    ]
+    missing = {found.missing for found in report.certainties if found.missing}
+    notes += [f"No intervals of rates and gaps: {reason}." for reason in sorted(missing)]
+    for name, change in zip(report.names[1:], report.changes):
+        if change.missing and change.missing not in missing:
+            notes.append(f"No interval of what changed with {one_line(name, 60)}: {change.missing}.")
+        elif not change.missing and not change.paired:
+            notes.append(
+                f"What changed with {one_line(name, 60)}: the rows of both models were not at hand together, so that "
+                "its interval treats them as different samples. It is too wide where the models mostly agree."
+            )
     return notes
 
 

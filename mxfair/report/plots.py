@@ -12,6 +12,8 @@ from mxfair.report._axes import GRID, MUTED, PAPER, color_of
 from mxfair.report._distribution_plots import plot_distances, plot_predictions, plot_residuals
 from mxfair.report._format import UNDEFINED, few, heading, number, samples
 from mxfair.report._history import line_columns, share_columns
+from mxfair.report._interval_plots import plot_changes, plot_decomposition, plot_front, plot_gap_intervals
+from mxfair.report._score_plots import plot_calibration, plot_roc, plot_scores
 from mxfair.report._tables import has_auc, shown_classes
 
 if TYPE_CHECKING:
@@ -21,12 +23,19 @@ if TYPE_CHECKING:
     from mxfair.report._report import FairnessReport
 
 __all__ = [
+    "plot_calibration",
+    "plot_changes",
+    "plot_decomposition",
     "plot_distances",
+    "plot_front",
+    "plot_gap_intervals",
     "plot_gaps",
     "plot_losses",
     "plot_predictions",
     "plot_rates",
     "plot_residuals",
+    "plot_roc",
+    "plot_scores",
     "plot_shares",
 ]
 
@@ -42,7 +51,8 @@ BINARY_RATES = (
 FIGURES = ("mean_prediction", "root_mean_squared_error")
 #: Classes that get panels by default: those whose true positive rates differ most.
 MAX_CLASSES = 4
-_ROW = 46  # height of a group's row, in points
+_NOTHING = (math.nan, math.nan)
+_ROW = 50  # height of a group's row, in points
 _MARKERS = ("o", "o", "s", "D", "^", "v", "P", "X")
 
 
@@ -100,9 +110,16 @@ def _rate_panel(axes: Axes, report: FairnessReport, key: str) -> None:
     table = report.baseline.table
     columns = [evaluation.columns[key] for evaluation in report.evaluations]
     values = [values[1:] for values, _ in columns]
+    rows = range(1, len(table.groups) + 1)
+    ends = [[found.rates.get((key, place), _NOTHING) for place in rows] for found in report.certainties]
     shown = [float(v) for column in values for v in column]
+    within = [float(end) for model in ends for interval in model for end in interval]
     digits = report.baseline.digits(key)
-    low, high = _axes.figure_limits(shown, digits) if report.task == "regression" else _axes.limits(shown)
+    low, high = (
+        _axes.figure_limits([*shown, *within], digits)
+        if report.task == "regression"
+        else _axes.limits([*shown, *within])
+    )
     _axes.row_axes(axes, len(table.groups), low, high)
     _axes.title(axes, heading(key), _spread_text(report, key))
     for row, (group, known) in enumerate(zip(table.groups, table.known)):
@@ -119,6 +136,18 @@ def _rate_panel(axes: Axes, report: FairnessReport, key: str) -> None:
                 axes.plot(
                     place, row, marker, ms=9, mfc=face, mec=color, mew=2.2, zorder=4 if filled else 3, clip_on=False
                 )
+        _draw_intervals(axes, [model[row] for model in ends], row, color)
+
+
+def _draw_intervals(axes: Axes, intervals: Sequence[tuple[float, float]], row: int, color: str) -> None:
+    """Draw each model's interval: over its dot, or, of several models, below the row, the first one on top."""
+    for place, (low, high) in enumerate(intervals):
+        if math.isnan(low) or math.isnan(high):
+            continue
+        at = row if len(intervals) == 1 else row + 0.2 + 0.09 * min(place, 2)
+        thin = 1.4 if place == 0 and len(intervals) > 1 else 2.4
+        axes.hlines(at, low, high, color=color, linewidth=thin, zorder=2, clip_on=False)
+        axes.plot([low, high], [at, at], linestyle="", marker="|", ms=5, mew=1.4, color=color, zorder=2, clip_on=False)
 
 
 def _spread_text(report: FairnessReport, key: str) -> str:

@@ -96,12 +96,15 @@ def test_tables_and_figures_can_be_heard(page):
     assert parsed.all("html")[0]["lang"] == "en"
     assert len(parsed.all("caption")) == len(parsed.all("table")) > 3
     assert all("scope" in attributes for attributes in parsed.all("th"))
-    assert all(a["role"] == "img" and a["aria-label"] for a in parsed.all("svg"))
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    for svg in parsed.all("svg"):
+        assert svg["role"] == "img"
+        assert set(svg["aria-labelledby"].split()) <= set(ids)
+    assert len(parsed.all("desc")) == len(parsed.all("svg")) > 5
     levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
-    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 

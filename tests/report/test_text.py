@@ -71,7 +71,7 @@ def test_json_round_trips(report):
     """What is written is read back equal, and says its format."""
     state = json.loads(report.to_json())
     assert state == report.to_dict()
-    assert state["schema"] == "mxfair.report/1"
+    assert state["schema"] == "mxfair.report/2"
     assert [model["name"] for model in state["models"]] == ["plain", "FairBatch"]
     assert state["models"][0]["by_group"][0]["rates"]["true_positive_rate"] == 0.75
     assert state["histories"]["FairBatch"][0]["share[0, a]"] == 0.3
