@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxfair._validation import InputError, same_length, to_numpy
+from mxfair._validation import InputError
 from mxfair.explain._gap_numbers import rows_of
+from mxfair.explain._raw_data import chosen_data, raw_data
 from mxfair.explain.decomposition import GapDecomposition
 
 if TYPE_CHECKING:
@@ -38,34 +39,14 @@ def proxies(gap: GapDecomposition, data: Any, permutations: int, seed: Any) -> p
 
 
 def _raw(gap: GapDecomposition, data: Any) -> pd.DataFrame:
-    """Return the raw columns: those that were given, else made of the features."""
-    import pandas as pd
-
-    names = list(gap.columns)
+    """Return the raw columns: those that were given, else read back from the features."""
     if data is not None:
-        same_length(data=data, groups=gap.groups)
-        absent = [name for name in names if name not in getattr(data, "columns", ())]
-        if absent:
+        return chosen_data(data, gap.columns, len(gap.groups))
+    frame = raw_data(gap.data, gap.owners)
+    for name, features in zip(gap.columns, gap.owners.indices):
+        if len(features) > 1 and frame[name].isna().all():
             raise InputError(
-                f"'data' must be a data frame with the columns of the decomposition; it lacks {absent[0]!r}."
+                f"'data' must give the raw column {name!r}, which its features do not tell; got none. Pass the rows as "
+                "they were before encoding."
             )
-        return data[names]
-    features = to_numpy(gap.data)
-    columns = {name: _column(name, features[:, place]) for name, place in zip(names, gap.owners.indices)}
-    return pd.DataFrame(columns)
-
-
-def _column(name: str, features: np.ndarray) -> Any:
-    """Return one raw column: a number, the level that indicators stand for, or a number that may be missing."""
-    if features.shape[1] == 1:
-        return features[:, 0]
-    indicators = [j for j, feature in enumerate(features.T) if np.isin(feature, (0, 1)).all()]
-    if len(indicators) == features.shape[1]:
-        codes = np.unique(features, axis=0, return_inverse=True)[1].reshape(-1)
-        return np.char.add("level ", codes.astype(str))
-    numbers = [j for j in range(features.shape[1]) if j not in indicators]
-    if len(numbers) == 1 and len(indicators) == 1:
-        return np.where(features[:, indicators[0]] == 1, np.nan, features[:, numbers[0]].astype(float))
-    raise InputError(
-        f"'data' must give the raw column {name!r}, which is several numbers among the features; got none."
-    )
+    return frame

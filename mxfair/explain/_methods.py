@@ -28,7 +28,7 @@ def attributed(model: Any, X: Any, background: Any, method: Any, keywords: dict[
     if method is None:
         explained = explained_model(model, output=keywords.get("output"), scale=keywords.get("scale"))
         method = "expected_gradients" if explained.differentiable else "permutation_shap"
-    if method == "expected_gradients":  # its points are spread better than draws are
+    if method != "permutation_shap" and isinstance(method, str):  # points are spread better than draws are
         keywords = {**keywords, "seed": None}
     if isinstance(method, str):
         method = _named(method)
@@ -39,7 +39,7 @@ def attributed(model: Any, X: Any, background: Any, method: Any, keywords: dict[
 
 
 def _named(method: str) -> Any:
-    known = ("expected_gradients", "permutation_shap", "deep_shap")
+    known = ("expected_gradients", "permutation_shap", "exact_shap", "deep_shap")
     found = getattr(explain, method, None) if method in known else None
     if found is None:
         raise InputError(f"'method' must be one of {', '.join(known)}, or a function; got {method!r}.")

@@ -136,16 +136,24 @@ def gap_decomposition(
         labels, condition, criterion, output, pair, positive_integer(min_support, "min_support"), check_level(level)
     )
     question.masks(len(groups))  # what cannot be asked is told before any work
+    regroup = attribution is not None and columns is not None and not _is_raw(attribution, columns)
     if attribution is None:
         rng = generator(seed)
         chosen = _background(X, groups, background, rng)
         given = {"output": output, "scale": scale, "columns": columns, "feature_names": feature_names, "seed": rng}
         attribution = attributed(model, X, chosen, method, {**given, **options})
     owners = attribution._tabular()
-    if columns is not None:
-        owners = columns_of(attribution.data, columns, feature_names or attribution.feature_names)
+    if regroup:
+        names = attribution.feature_names if feature_names is None else feature_names
+        owners = columns_of(attribution.data, columns, names)
     decided = _decisions(model, X, preds, output)
     return decompose(attribution, owners, groups, question, decided)
+
+
+def _is_raw(attribution: Attribution, columns: Any) -> bool:
+    """Return whether contributions are those of raw columns already, as some methods give them."""
+    names = [column["name"] for column in getattr(columns, "columns_", ())] or list(columns)
+    return names == attribution.feature_names
 
 
 def _background(X: Any, groups: Groups, background: Any, rng: np.random.Generator) -> Any:

@@ -145,17 +145,29 @@ def _log(model: Any, X: Any, labels: np.ndarray, background: Any, method: Any, k
     strange = [label for label in present if label not in known]
     if strange:
         raise InputError(f"'labels' must be the model's classes {known[:10]}; got {strange[0]!r}.")
-    found = {}
+    places, found = [], []
     for label in present:
         rows = np.flatnonzero(labels == label)
         part = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
-        explained = _log_loss(model, known, label)
-        found[label] = rows, attributed(explained, part, background, method, keywords)
-    first = next(iter(found.values()))[1]
-    values, base, outputs = np.empty(np.shape(X)), np.empty(len(X)), np.empty(len(X))
-    for rows, part in found.values():
-        values[rows], base[rows], outputs[rows] = part.values, part.base_values, part.outputs
-    return Attribution(values, base, outputs, X, first.method, output_name="log loss", columns=first.columns)
+        places.append(rows)
+        found.append(attributed(_log_loss(model, known, label), part, background, method, keywords))
+    return _together(found, np.argsort(np.concatenate(places)))
+
+
+def _together(parts: list[Attribution], order: np.ndarray) -> Attribution:
+    """Return attributions of parts of the rows as one, in the rows' order."""
+    data = [part.data for part in parts]
+    if hasattr(data[0], "iloc"):
+        import pandas as pd
+
+        rows = pd.concat(data, ignore_index=True).iloc[order].reset_index(drop=True)
+    else:
+        rows = np.concatenate(data)[order]
+    values, base, outputs = (
+        np.concatenate([getattr(part, name) for part in parts])[order] for name in ("values", "base_values", "outputs")
+    )
+    first = parts[0]
+    return Attribution(values, base, outputs, rows, first.method, output_name="log loss", columns=first.columns)
 
 
 def _codes(model: Any, X: Any) -> list[int]:

@@ -325,3 +325,30 @@ def test_two_groups_are_needed():
     X, _, _ = data()
     with pytest.raises(InputError, match="Two known groups must have samples"):
         gap_decomposition(None, X, ["a"] * 300, attribution=linear(X))
+
+
+def test_what_has_no_gradient_is_explained_by_permutations():
+    """A classifier on a data frame: raw columns are put together, and the contributions add up without a remainder."""
+    from sklearn.linear_model import LogisticRegression
+
+    X, groups, labels = data(60)
+    model = LogisticRegression().fit(X, labels)
+    found = gap_decomposition(
+        model, X, groups, X[:10], columns={"both": [0, 2]}, pair=("a", "b"), min_support=2, seed=0, n_permutations=3
+    )
+    assert found.columns == ("both", "x1")
+    assert found.method.startswith("permutation")
+    p = model.predict_proba(X)[:, 1]
+    assert found.part.gap == pytest.approx(p[groups == "a"].mean() - p[groups == "b"].mean())
+    assert found.part.remainder == pytest.approx(0, abs=1e-9)
+
+
+def test_contributions_of_raw_columns_are_taken_as_they_are():
+    """An attribution that is one of raw columns already is not grouped once more."""
+    X, groups, _ = data()
+    mapping = {"both": ["x0", "x2"], "other": ["x1"]}
+    known = linear(X)
+    raw = Attribution(known.values, known.base_values, known.outputs, X, "by hand", columns=mapping).grouped()
+    one = gap_decomposition(None, X, groups, attribution=raw, columns=mapping, pair=("a", "b"))
+    two = gap_decomposition(None, X, groups, attribution=known, columns=mapping, pair=("a", "b"))
+    assert one.part.values == pytest.approx(two.part.values)

@@ -6,6 +6,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
@@ -139,6 +140,19 @@ def test_a_forests_certainty_has_a_loss():
 
     why = loss_attribution(Certain(), X, CLASSES, X[:12], method=shapley)
     assert why.outputs.mean() == pytest.approx(log_loss(CLASSES, Certain().predict_proba(X)))
+
+
+def test_raw_columns_of_a_frame_are_explained_in_the_rows_order():
+    """Rows of both labels come back in their order, with the raw columns' contributions."""
+    frame = pd.DataFrame(X, columns=["u", "v", "w"], index=np.arange(N)[::-1])
+    model = LogisticRegression().fit(frame, CLASSES)
+    why = loss_attribution(model, frame, CLASSES, frame[:8], columns={"both": ["u", "w"]}, method="exact_shap")
+    yes = CLASSES == "yes"
+    p = model.predict_proba(frame)[:, 1]
+    assert why.feature_names == ["both", "v"]
+    assert why.outputs == pytest.approx(-np.log(np.where(yes, p, 1 - p)))
+    assert why.residuals == pytest.approx(np.zeros(N), abs=1e-9)
+    assert why.data["v"].tolist() == X[:, 1].tolist()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ def test_raw_columns_are_put_together_from_features():
     """Indicators of one column reveal what the raw column reveals."""
     levels = np.where(RNG.random(400) < 0.2, "z", np.where(GROUPS == "a", "x", "y"))
     X = np.column_stack([(levels[:, None] == list("xyz")).astype(float), RAW["honest"]])
-    gap = decomposed(X, np.array([1.0, 0.0, 0.5, 0.0]), columns={"level": [0, 1, 2], "number": [3]})
+    names = ["level=x", "level=y", "level=z", "number"]
+    given = {"feature_names": names, "columns": {"level": names[:3]}}
+    gap = decomposed(X, np.array([1.0, 0.0, 0.5, 0.0]), **given)
     raw = pd.DataFrame({"number": RAW["honest"], "level": levels})
     ours, given = gap.proxies(), gap.proxies(raw)
     assert ours.loc["level", "auc"] == pytest.approx(given.loc["level", "auc"], abs=0.02)
@@ -63,7 +65,8 @@ def test_a_missing_number_is_seen_by_its_indicator():
     """A number that is missing in one group only reveals the group."""
     number = np.where(IS_A == 1, 0.0, RAW["honest"])
     X = np.column_stack([number, IS_A])
-    table = decomposed(X, np.array([0.0, 1.0]), columns={"number": [0, 1]}).proxies()
+    names = ["number", "number missing"]
+    table = decomposed(X, np.array([0.0, 1.0]), feature_names=names, columns={"number": [0, 1]}).proxies()
     assert table.loc["number", "auc"] == pytest.approx(1.0)
 
 
@@ -77,7 +80,7 @@ def test_several_numbers_need_the_raw_column():
 def test_raw_data_has_the_columns():
     """A frame that lacks a column is told."""
     gap = decomposed(RAW.to_numpy(), WEIGHTS)
-    with pytest.raises(InputError, match="it lacks 'x0'"):
+    with pytest.raises(InputError, match="column 'x0' is missing"):
         gap.proxies(RAW)
 
 
