@@ -8,6 +8,7 @@ from typing import Any
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.comparison import GapComparison
 from mxfair.explain.decomposition import GapDecomposition
+from mxfair.explain.deep import deep_shap
 from mxfair.explain.dependence import PartialDependence, partial_dependence
 from mxfair.explain.gap import contrast, gap_decomposition
 from mxfair.explain.gap_part import GapPart
@@ -28,6 +29,7 @@ __all__ = [
     "Importance",
     "PartialDependence",
     "contrast",
+    "deep_shap",
     "exact_shap",
     "expected_gradients",
     "gap_decomposition",

@@ -49,7 +49,9 @@ class NetGradient:
         self._buffer: Any = None
         symbol = PredictGraph(self.net)._trace()
         self.row_values = 64 * int(np.prod(shape))
-        if symbol is not None:
+        if symbol is None:
+            _check_pooling(self.net)
+        else:
             with mx.autograd.pause(train_mode=False):
                 self._use(symbol)
 
@@ -66,7 +68,7 @@ class NetGradient:
                 source, shape = CUT, self.weight.shape[:1]
         self._call = self._predict = _identity
         if symbol is not None:
-            self._call = _cached(symbol, source, values)
+            self._call = _cached(_as_in_training(symbol), source, values)
             operators = {node["op"] for node in json.loads(symbol.tojson())["nodes"]} - {"null"}
             fused = _fused(symbol, operators) if self.ctx.device_type == "cpu" else symbol
             self._predict = _cached(fused, source, values)
@@ -95,12 +97,14 @@ class NetGradient:
             gradient = mx.nd.empty(point.shape, ctx=point.context, dtype=point.dtype)
             self._buffer = gradient if reuse else None
         mx.autograd.mark_variables([point], [gradient])
-        with mx.autograd.record(train_mode=False):
-            value = self.read(self._call(point))
         if self._call is self.net:  # its parameters are variables, whose gradients are not to be written
+            with mx.autograd.record(train_mode=False):
+                value = self.read(self.net(point))
             gradient = mx.autograd.grad(value, [point], train_mode=False)[0]
         else:
-            value.backward(train_mode=False)
+            with mx.autograd.record(train_mode=True):  # see `_as_in_training`
+                value = self.read(self._call(point))
+            value.backward(train_mode=True)
         return value, gradient.reshape((len(entered), -1))
 
     def value(self, entered: Any) -> Any:
@@ -112,6 +116,37 @@ class NetGradient:
         """Return how many rows fit into megabytes: the net's activations, their gradients and the rows."""
         row_bytes = 2 * self.dtype.itemsize * self.row_values
         return int(max(1, min(MAX_ROWS, max_memory * 2**20 // row_bytes)))
+
+
+def _as_in_training(symbol: Any) -> Any:
+    """Return a graph that computes in training mode what the given one computes in predict mode.
+
+    In predict mode oneDNN's max pooling does not note where the maxima were, and its gradient is arbitrary.
+    """
+    graph = json.loads(symbol.tojson())
+    for node in graph["nodes"]:
+        attrs = node.setdefault("attrs", {})
+        if node["op"] == "Dropout":
+            node["op"], node["attrs"] = "_copy", {}
+        elif node["op"] in ("BatchNorm", "_contrib_SyncBatchNorm"):
+            attrs["use_global_stats"] = "True"
+        elif node["op"] == "RNN":
+            attrs["p"] = "0"
+        elif node["op"] == "LeakyReLU" and attrs.get("act_type") == "rrelu":
+            bounds = float(attrs.get("lower_bound", 0.125)), float(attrs.get("upper_bound", 0.334))
+            node["attrs"] = {"act_type": "leaky", "slope": str(sum(bounds) / 2)}
+    return mx.sym.load_json(json.dumps(graph))
+
+
+def _check_pooling(net: Any) -> None:
+    """Refuse max pooling in a net that cannot be traced: see `_as_in_training`."""
+    if getattr(net, "_kwargs", {}).get("pool_type") == "max":
+        raise InputError(
+            f"'model' must be a HybridBlock that can be traced, without hooks, where it has max pooling ({net.name}): "
+            "the engine's gradient of that is wrong in predict mode. Build it from HybridBlocks."
+        )
+    for child in net._children.values():
+        _check_pooling(child)
 
 
 def _identity(rows: Any) -> Any:

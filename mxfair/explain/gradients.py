@@ -9,8 +9,9 @@ import numpy as np
 from mxfair._validation import InputError, generator, positive_integer, to_numpy
 from mxfair.explain._columns import naming
 from mxfair.explain._memory import megabytes
-from mxfair.explain._model import Explained, explained_model
+from mxfair.explain._model import Explained
 from mxfair.explain._progress import track
+from mxfair.explain._rows import net_background, net_rows
 from mxfair.explain.attribution import Attribution
 
 __all__ = ["expected_gradients", "integrated_gradients", "saliency"]
@@ -94,8 +95,8 @@ def expected_gradients(
     >>> expected_gradients(net, [[1.0, 2.0]], [[0.0, 0.0], [0.0, 2.0]]).values
     array([[1., 1.]])
     """
-    explained, rows = _rows(model, X, output, scale)
-    origins = _origins(explained, background, rows)
+    explained, rows = net_rows(model, X, output, scale)
+    origins = net_background(explained, background, rows)
     alphas = _alphas(len(origins), positive_integer(points, "points"), seed)
     values = _along(explained, rows, origins, alphas, (max_memory, "expected gradients", progress))
     return Attribution(
@@ -164,7 +165,7 @@ def integrated_gradients(
     >>> integrated_gradients(net, [[1.0, 2.0]]).values
     array([[1., 2.]])
     """
-    explained, rows = _rows(model, X, output, scale)
+    explained, rows = net_rows(model, X, output, scale)
     n_points = positive_integer(points, "points")
     starts, own = _starts(rows, baseline)
     values = _along(
@@ -239,7 +240,7 @@ def saliency(
     """
     from mxfair.explain._gradient import NetGradient, slopes
 
-    explained, rows = _rows(model, X, output, scale)
+    explained, rows = net_rows(model, X, output, scale)
     found = list(slopes(NetGradient(explained, rows.shape[1:]), rows, megabytes(max_memory)))
     values = np.concatenate([slope for _, slope in found]).astype(np.float64).reshape(rows.shape)
     return Attribution(
@@ -251,34 +252,6 @@ def saliency(
         output_name=explained.name,
         **naming(X, columns, feature_names),
     )
-
-
-def _rows(model: Any, X: Any, output: Any, scale: str | None) -> tuple[Explained, np.ndarray]:
-    """Return what is explained, and the rows as its net takes them."""
-    from mxfair.explain._net import net_input
-
-    explained = explained_model(model, output=output, scale=scale)
-    if not explained.differentiable:
-        raise InputError(
-            "'model' must be a net, or an estimator of mxfair whose net takes the rows as they are, for gradients; "
-            f"got {type(model).__name__}. Use permutation_shap."
-        )
-    rows = net_input(explained.net, X)
-    if rows.ndim < 2 or rows.size == 0:
-        raise InputError(f"'X' must hold at least one row with at least one feature; got shape {rows.shape}.")
-    return explained, rows
-
-
-def _origins(explained: Explained, background: Any, rows: np.ndarray) -> np.ndarray:
-    from mxfair.explain._net import net_input
-
-    origins = net_input(explained.net, background)
-    if len(origins) == 0 or origins.shape[1:] != rows.shape[1:]:
-        raise InputError(
-            f"'background' must hold rows like those of 'X', of shape {rows.shape[1:]}; got shape {origins.shape}. "
-            "Pass a hundred rows of the training data."
-        )
-    return origins
 
 
 def _starts(rows: np.ndarray, baseline: Any) -> tuple[np.ndarray, bool]:

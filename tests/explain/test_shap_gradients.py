@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mxfair._compat import import_mxnet
-from mxfair.explain import expected_gradients, saliency
+from mxfair._validation import InputError
+from mxfair.explain import expected_gradients, integrated_gradients, saliency
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -115,3 +116,118 @@ def test_training_goes_on_where_it_was(name, grad_req, hybridize):
     for parameter, state in zip(net.collect_params().values(), states):
         np.testing.assert_array_equal(parameter.data().asnumpy(), state)
     assert getattr(net, "_active", None) is active
+
+
+def convolutional(pool):
+    """Return a small convolutional net whose batch norm has seen data."""
+    net = chain(
+        nn.Conv2D(4, 3), nn.BatchNorm(), nn.Activation("tanh"), pool, nn.Dropout(0.5), nn.Dense(3), shape=(1, 2, 8, 8)
+    )
+    with mx.autograd.record():
+        net(mx.nd.array(images(20) * 2 + 1))
+    return net
+
+
+def images(n):
+    """Return random images of two channels."""
+    return np.random.default_rng(2).random((n, 2, 8, 8)).astype("float32")
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2D(2), nn.AvgPool2D(2)], ids=["max", "mean"])
+def test_gradients_of_images_are_differences(pool):
+    """Through convolutions, batch norm and pooling, saliency is what small changes do to the output in predict mode."""
+    net, X = convolutional(pool), images(1)
+    found = saliency(net, X, output=1).values[0]
+    step, place = 5e-3, np.random.default_rng(0).integers(0, found.size, 20)
+    changes = np.zeros((20, found.size), dtype="float32")
+    changes[np.arange(20), place] = step
+    changes = changes.reshape(20, 2, 8, 8)
+    with mx.autograd.predict_mode():
+        difference = (net(mx.nd.array(X + changes)) - net(mx.nd.array(X - changes)))[:, 1].asnumpy() / (2 * step)
+    np.testing.assert_allclose(found.reshape(-1)[place], difference, atol=2e-3)
+
+
+def test_contributions_of_images_add_up():
+    """Integrated gradients against black, against an image, and expected gradients against a few."""
+    net, X = convolutional(nn.MaxPool2D(2)), images(4)
+    for found in (
+        integrated_gradients(net, X, output=0, points=200),
+        integrated_gradients(net, X, X[::-1].mean(axis=0), output=0, points=200),
+        integrated_gradients(net, X, X[::-1], output=0, points=200),
+        expected_gradients(net, X, images(9)[4:], output=0, points=50),
+    ):
+        assert found.values.shape == X.shape
+        assert np.abs(found.residuals).max() < 0.02
+    own = integrated_gradients(net, X, X, output=0)
+    np.testing.assert_array_equal(own.values, 0)
+    np.testing.assert_allclose(own.base_values, own.outputs, atol=1e-6)
+
+
+def test_max_pooling_in_a_net_that_cannot_be_traced_is_refused():
+    """The engine's gradient is wrong there, and that is said."""
+    net = chain(nn.MaxPool2D(2), nn.Dense(1), kind=nn.Sequential, shape=(1, 2, 8, 8))
+    with pytest.raises(InputError, match="max pooling"):
+        saliency(net, images(2))
+
+
+@pytest.mark.parametrize("max_memory", [1024, 0.05, 1e-4])
+def test_small_batches_change_no_gradient(max_memory):
+    """Rows, origins and points are cut into pieces that fit, and the mean is the same."""
+    net, X, background = NETS["mlp"](), rows(7), rows(6, seed=1)
+    found = expected_gradients(net, X, background, points=4, max_memory=max_memory)
+    np.testing.assert_allclose(found.values, expected_gradients(net, X, background, points=4).values, atol=1e-6)
+
+
+def test_more_points_add_up_better():
+    """The error falls with the points, and one point is not yet enough for a bent net."""
+    net, X, background = NETS["mlp"](), rows(50), rows(20, seed=1)
+    errors = [expected_gradients(net, X, background, points=p).additivity_error for p in (1, 5, 25)]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+    assert errors[2] < 0.005
+
+
+def test_random_points_come_from_the_seed():
+    """The same seed gives the same values; another gives others close by."""
+    net, X, background = NETS["mlp"](), rows(10), rows(20, seed=1)
+    first, again, other = (expected_gradients(net, X, background, seed=s).values for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert 0 < np.abs(first - other).max() < 0.2
+
+
+def test_estimators_are_explained_on_the_chosen_scale():
+    """Of an estimator, values add up to the probability of a class, or to its logit."""
+    from mxfair.estimator import GluonClassifier
+
+    X = rows(200)
+    model = GluonClassifier((8,), epochs=2, random_state=0).fit(X, np.where(X[:, 0] > 0, "yes", "no"))
+    found = expected_gradients(model, X[:20], X[20:60], scale="probability", output="no", points=50)
+    np.testing.assert_allclose(found.outputs, model.predict_proba(X[:20])[:, 0], atol=1e-6)
+    assert np.abs(found.residuals).max() < 0.01
+    assert found.output_name == "probability of no"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda net: expected_gradients(lambda X: X[:, 0], rows(2), rows(2)), "permutation_shap"),
+        (lambda net: expected_gradients(net, rows(2), rows(2)[:, :4]), "background"),
+        (lambda net: expected_gradients(net, rows(2), rows(0)), "background"),
+        (lambda net: expected_gradients(net, rows(0), rows(2)), "at least one row"),
+        (lambda net: integrated_gradients(net, rows(2), np.zeros(4)), "baseline"),
+        (lambda net: integrated_gradients(net, rows(2), np.nan), "finite"),
+        (lambda net: saliency(net, rows(2), max_memory=0), "max_memory"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(call, message):
+    """The message names what to give instead."""
+    with pytest.raises(InputError, match=message):
+        call(NETS["linear"]())
+
+
+def test_saliency_times_input_of_a_linear_net_is_weight_times_value():
+    """And the gradient is the weight; neither pretends to add up."""
+    net, X = NETS["linear"](), rows(3)
+    w = net.weight.data().asnumpy()[0]
+    np.testing.assert_allclose(saliency(net, X).values, np.tile(w, (3, 1)), atol=1e-6)
+    np.testing.assert_allclose(saliency(net, X, times_input=True).values, w * X, atol=1e-6)
+    assert np.isnan(saliency(net, X).additivity_error)

@@ -82,7 +82,7 @@ def test_memory_changes_nothing(kind, max_memory):
     np.testing.assert_allclose(found.standard_errors, wanted.standard_errors, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["permutation_shap", "exact_shap", "expected_gradients"])
+@pytest.mark.parametrize("method", ["permutation_shap", "exact_shap", "expected_gradients", "deep_shap"])
 def test_of_a_linear_net_all_are_weight_times_distance(method):
     """W (x - mean of the background), to 1e-5."""
     net = mx.gluon.nn.Dense(1, in_units=5)
