@@ -8,6 +8,7 @@ The package adds one idea to Gluon, the *group* of a sample, and carries it thro
 - `mxfair.Rate`, `mxfair.Criterion`: what is compared between groups
 - `mxfair.datasets`: real data with their known harms
 - `mxfair.data`: FairBatch as a batch sampler and as a data loader
+- `mxfair.diagnosis`: measurable signs of four biases in data, labels and models
 - `mxfair.ensemble`: several nets as one, and their weights along the accuracy-fairness front
 - `mxfair.estimator`: nets as scikit-learn estimators, with every mitigation as one argument
 - `mxfair.explain`: what an output, and a gap between groups, is made of
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 _MODULES = (
     "data",
     "datasets",
+    "diagnosis",
     "ensemble",
     "estimator",
     "explain",

@@ -61,6 +61,7 @@ WITHOUT_ENGINE = (
     "_audit",
     "_table_file",
     "report",
+    "diagnosis",
     "explain",
     "postprocessing",
     "preprocessing",
