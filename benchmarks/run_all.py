@@ -33,6 +33,7 @@ NAMES = (
     "regression",
     "thresholds",
     "explain_gap",
+    "explain_shap",
 )
 
 
