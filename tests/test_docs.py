@@ -20,6 +20,7 @@ NAMES = [
     "regression",
     "postprocessing",
     "explain",
+    "diagnosis",
     *("quickstart", "concepts", "criteria", "conventions", "migrating"),
 ]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in NAMES]

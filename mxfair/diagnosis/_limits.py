@@ -25,7 +25,7 @@ CANNOT_KNOW = {
     "gap over seeds": "Whether any of the gaps is right; a narrow spread is no sign of a small gap.",
     "gap between starts": "Why starts end elsewhere; seeds within a start take part in the comparison as they are.",
     "serial dependence": "Whether cases came in an order of their own: neighbours that are alike look like anchoring, "
-    "unless the columns say so.",
+    "unless the columns say so, and a drift within sessions does too.",
     "trend within a session": "Tiredness from a change of cases: what came late may have been different.",
     "label follows the shown value": "Whether the shown value was informed by what the columns do not say; only values "
     "shown at random rule that out.",

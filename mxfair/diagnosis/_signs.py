@@ -15,7 +15,18 @@ from mxfair.diagnosis.finding import Diagnosis, Finding
 from mxfair.groups import Groups
 from mxfair.uncertainty import check_level
 
-__all__ = ["Contrast", "Signs", "binary", "contrasts", "groups_of", "matrix_of", "numeric", "percent"]
+__all__ = [
+    "Contrast",
+    "Signs",
+    "binary",
+    "contrasts",
+    "groups_of",
+    "matrix_of",
+    "members",
+    "numeric",
+    "percent",
+    "points",
+]
 
 #: Groups with fewer rows are not compared.
 FEWEST = 10
@@ -205,3 +216,8 @@ def _frame(X: Any) -> Any:
 def percent(share: float) -> str:
     """Return '12.3 %'."""
     return f"{100 * share:.1f} %"
+
+
+def points(difference: float) -> str:
+    """Return '12.3 points more' or '12.3 points less'."""
+    return f"{100 * abs(difference):.1f} points {'more' if difference >= 0 else 'less'}"

@@ -15,6 +15,9 @@ from mxfair.groups import Groups
 __all__ = ["anchoring_signs"]
 
 _PERMUTATIONS = 499
+#: With as many sessions, a trend is judged by how much it differs between them.
+_SESSIONS = 10
+_CHANGE = "Labels of {group} change by {value:+.3g} from the first to the last row of a session."
 
 
 def anchoring_signs(
@@ -84,15 +87,17 @@ def anchoring_signs(
 
     Notes
     -----
-    The tests of order permute what is left of the labels within each session: severe and mild annotators are no sign.
-    Values are freed of what permutations give in the mean; intervals are the value and the spread of the permutations,
-    which is right near 0. Seeds are taken as they are: the test of the spread is over rows.
+    Serial dependence is tested by permuting what is left of the labels within each session: severe and mild annotators
+    are no sign. Its value is freed of what permutations give in the mean; its interval is the value and the spread of
+    the permutations, which is right near 0. So is a trend where there are fewer than 10 sessions; of more, its error
+    comes from the differences between sessions, so that rows of a session may hang together (White, 1984). Seeds are
+    taken as they are: the test of the spread is over rows.
 
     References
     ----------
     Tversky and Kahneman, *Judgment under uncertainty*, Science 185, 1974. Chen, Moskowitz and Shue, *Decision making
     under the gambler's fallacy*, Quarterly Journal of Economics 131, 2016: serial dependence of decisions. Welch,
-    Biometrika 34, 1947.
+    Biometrika 34, 1947. White, *Asymptotic theory for econometricians*, 1984, chapter 6: errors by cluster.
 
     Examples
     --------
@@ -239,8 +244,28 @@ def _order(
     for k, name in enumerate(groups.names):
         if name not in told:
             continue
-        for row, sign in enumerate(("serial dependence", "trend within a session")):
-            _permuted(signs, sign, name, observed[row, k], drawn[:, row, k])
+        _permuted(signs, "serial dependence", name, observed[0, k], drawn[:, 0, k])
+        own = codes == k
+        if len(np.unique(sessions[own])) >= _SESSIONS:
+            level = np.bincount(sessions, weights=label) / np.bincount(sessions)
+            _trend(signs, name, (label - level[sessions])[own], place[own], sessions[own])
+        else:
+            _permuted(signs, "trend within a session", name, observed[1, k], drawn[:, 1, k])
+
+
+def _trend(signs: Signs, group: str, label: np.ndarray, place: np.ndarray, sessions: np.ndarray) -> None:
+    """Add the slope over the place in the session, with an error that takes the rows of a session for dependent."""
+    from scipy.stats import t
+
+    size = (place**2).sum()
+    slope = float((label * place).sum() / size)
+    by_session = np.bincount(sessions, weights=place * (label - slope * place))
+    count = len(np.unique(sessions))
+    error = float(np.sqrt((by_session**2).sum() * count / (count - 1)) / size)
+    width = float(t.ppf(0.5 + signs.level / 2, count - 1)) * error
+    p = float(2 * t.sf(abs(slope) / error, count - 1)) if error > 0 else float(slope == 0)
+    sign, statement = "trend within a session", _CHANGE.format(group=group, value=slope)
+    signs.add(sign, group, statement, value=slope, low=slope - width, high=slope + width, p=p)
 
 
 def _permuted(signs: Signs, sign: str, group: str, value: float, chance: np.ndarray) -> None:
@@ -255,7 +280,7 @@ def _permuted(signs: Signs, sign: str, group: str, value: float, chance: np.ndar
     if sign == "serial dependence":
         statement = f"Labels of {group} correlate by {value:+.3f} with the label before them in the session."
     else:
-        statement = f"Labels of {group} change by {value:+.3g} from the first to the last row of a session."
+        statement = _CHANGE.format(group=group, value=value)
     signs.add(sign, group, statement, value=value, low=value - width, high=value + width, p=p)
 
 

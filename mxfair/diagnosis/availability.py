@@ -172,7 +172,7 @@ def _incomplete(signs: Signs, X: Any, groups: Groups) -> None:
 
     absent, names = _absent(X)
     if not absent.any():
-        signs.note("No value is missing.")
+        signs.note("No value of the columns is missing.")
         return
     for contrast in signs.compared(groups):
         signs.add_shares("incomplete rows", contrast, absent.any(axis=1), "A value is missing in")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError, generator, missing, same_length, to_numpy, vector
-from mxfair.diagnosis._signs import Signs, groups_of, matrix_of, members, numeric, percent
+from mxfair.diagnosis._signs import Signs, groups_of, matrix_of, members, numeric, percent, points
 from mxfair.diagnosis._statistics import crossfitted, effect, kappa, quantile
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
@@ -147,7 +147,7 @@ def _follows(
     for name, mask in members(groups):
         value, low, high, p = effect(label[mask], rule[mask], signs.level)
         step = "the prior decision was yes" if rule_classes else "the prior score is a standard deviation higher"
-        size = f"{100 * value:+.1f} points" if label_classes else f"{value:+.3g}"
+        size = f"{points(value)} often positive" if label_classes else f"{value:+.3g}"
         statement = f"At equal columns, labels of {name} are {size} where {step}."
         signs.add("label follows the prior decision", name, statement, value=value, low=low, high=high, p=p)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "Finding"]
 
+#: Columns of the text.
+_WIDTH = 120
 #: Colours of a table in a terminal.
 _FOUND, _QUIET = "bold yellow", "dim"
 
@@ -173,7 +176,10 @@ class Diagnosis(Sequence[Finding]):
         if self.not_checked:
             lines.append("Not checked, for lack of input:")
             lines += [f"  {sign}: needs {needs}" for sign, needs in self.not_checked.items()]
-        return "\n".join([*lines, *self.notes])
+        lines += [f"Note: {note}" for note in self.notes]
+        kept = [line.replace("(p ", "(p\0").replace("\0< ", "\0<\0").replace("\0= ", "\0=\0") for line in lines]
+        text = "\n".join(textwrap.fill(line, _WIDTH, subsequent_indent="    ") for line in kept)
+        return text.replace("\0", " ")
 
     def __repr__(self) -> str:
         return f"Diagnosis({self._heading().rstrip('.')})"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mxfair._validation import InputError, generator, missing, same_length, vector
-from mxfair.diagnosis._signs import Signs, binary, groups_of, matrix_of, members, percent
+from mxfair.diagnosis._signs import Signs, binary, groups_of, matrix_of, members, percent, points
 from mxfair.diagnosis._statistics import auc, crossfitted, effect, learner_for, share_difference
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
@@ -239,7 +239,8 @@ def _propensity(
         value, low, high, p = effect(mask[rows] - chance[rows], member - expected, signs.level)
         if np.isnan(value):
             raise InputError("'X' must not hold the group itself; the columns tell it without error. Leave it out.")
-        statement = f"At equal columns the share is {100 * value:+.1f} points for {contrast.name} ({sign})."
+        verb = "are selected" if sign == "selection rate" else "lack a label"
+        statement = f"At equal columns, {contrast.name} {verb} {points(value)} often than {contrast.other}."
         signs.add(equal, contrast.text, statement, value=value, low=low, high=high, p=p)
     if sign == "selection rate":
         _overlap(signs, mask, chance, groups)

@@ -195,7 +195,7 @@ def test_the_frame_text_and_json_say_the_same():
     assert "Chance may explain this (p = 0.2)." in text
     assert "share: Why." in text
     assert "selection: x: needs y" in text
-    assert text.endswith("Note.")
+    assert text.endswith("Note: Note.")
     stored = json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False))
     assert [row["found"] for row in stored["findings"]] == [True, False, None]
     assert stored["findings"][2]["low"] is None
