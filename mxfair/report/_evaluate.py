@@ -101,7 +101,7 @@ def evaluate(
 
     options: dict[str, Any] = {"positive": positive, "classes": classes, "criteria": criteria, "task": task, **settings}
     columns: dict[str, Any] = {"label": label, "prediction": prediction, "group": group, "score": score}
-    if isinstance(model, (str, os.PathLike)) or hasattr(model, "columns"):
+    if isinstance(model, (str, os.PathLike)) or (hasattr(model, "columns") and not callable(model)):
         frame = _frame(model)
         found = _from_columns(frame, columns, dataset=dataset, labels=labels, groups=groups, scores=scores)
         control = frame[_column(frame, control, "control")] if isinstance(control, str) else control

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mxfair
+import mxfair.ensemble
 from mxfair import _compat
 from mxfair._validation import InputError
 from mxfair.report import evaluate, evaluate_predictions
@@ -28,6 +29,13 @@ def test_a_net_gives_the_report_of_its_decisions():
     dataset = mx.gluon.data.ArrayDataset(X, LABELS, GROUPS)
     expected = evaluate_predictions(LABELS, X[:, 0] > 0, GROUPS, scores=X[:, 0])
     assert evaluate(_net([1.0]), dataset).rates.equals(expected.rates)
+
+
+def test_a_net_that_has_columns_is_no_data_frame():
+    """An ensemble says by `columns` which features its members see, and is evaluated as the net it is."""
+    dataset = mx.gluon.data.ArrayDataset(X, LABELS, GROUPS)
+    ensemble = mxfair.ensemble.Ensemble([_net([1.0]), _net([1.0])])
+    assert evaluate(ensemble, dataset).gaps.equals(evaluate(_net([1.0]), dataset).gaps)
 
 
 def test_groups_may_stand_beside_the_dataset():
