@@ -32,6 +32,7 @@ NAMES = (
     "bagging",
     "regression",
     "thresholds",
+    "audit",
     "explain_gap",
     "explain_shap",
 )
