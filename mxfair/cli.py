@@ -1,4 +1,4 @@
-"""The command line: ``mxfair train``, ``mxfair predict`` and ``mxfair audit``."""
+"""The command line: ``mxfair train``, ``mxfair predict``, ``mxfair audit`` and ``mxfair compare``."""
 
 from __future__ import annotations
 
@@ -194,19 +194,19 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
     "numbers.",
 )
 @click.option("--criterion", metavar="NAME", help="The gap that the first sentence names.")
-@click.option("--reference", metavar="GROUP", help="Also compare each group with this one; gates do so too.")
+@click.option("--reference", metavar="GROUP", help="Take gaps between each group and this one; gates do so too.")
 @click.option(
     "--compat",
     metavar="TOOLKIT",
-    help="Also give the gaps as fairlearn, aif360, clarify, aequitas, oxonfair, holisticai or fairbatch does; gates do "
-    "so too.",
+    help="Take gaps as fairlearn, aif360, clarify, oxonfair, holisticai or fairbatch does; gates do so too.",
 )
 @click.option(
     "--min-support",
     type=click.FloatRange(min=0),
     default=0,
     metavar="N",
-    help="Gates leave out groups with fewer samples behind a rate. Default: none, and fewer than 10 are not judged.",
+    help="Leave groups with fewer samples behind a rate out of its gap. Default: none; gates on fewer than 10 are not "
+    "judged.",
 )
 @click.option(
     "--fail-if",
@@ -235,5 +235,55 @@ def audit(**options: Any) -> None:
 
     result = _audit.run_audit(_audit.AuditOptions(**options))
     _audit.show(result, options["out"])
+    if not result.passed:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("files", metavar="A [B]", nargs=-1, required=True)
+@click.option("--model", "models", multiple=True, metavar="NAME", help="The model of each audit, where it has several.")
+@click.option("--label", metavar="COLUMN", help="The column of true classes or values (files of predictions).")
+@click.option(
+    "--prediction",
+    "--pred",
+    "predictions",
+    multiple=True,
+    metavar="COLUMN",
+    help="The column of predictions of each file, or two columns of one file.",
+)
+@click.option("--group", "groups", multiple=True, metavar="COLUMN", help="As for mxfair audit.")
+@click.option("--id", metavar="COLUMN", help="Join two files by this column: same rows have narrower intervals.")
+@click.option("--positive", metavar="VALUE", help="The label value that counts as positive (two text labels).")
+@click.option("--task", metavar="NAME", help="classification or regression, as for mxfair audit.")
+@click.option("--criterion", multiple=True, metavar="NAME", help="A gap to compare; repeatable. Default: all.")
+@click.option("--reference", metavar="GROUP", help="Take gaps between each group and this one.")
+@click.option("--compat", metavar="TOOLKIT", help="Take gaps as another toolkit does, as for mxfair audit.")
+@click.option(
+    "--min-support", type=click.FloatRange(min=0), default=0, metavar="N", help="Leave out groups with fewer samples."
+)
+@click.option(
+    "--fail-if",
+    multiple=True,
+    metavar="GATE",
+    help="Exit with code 1 if the data show that a gap has changed so, as in 'equalized_odds_difference>0.02', or if "
+    "they are too few to say; repeatable.",
+)
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path), help="Write the comparison too: .json, or .xml (JUnit)."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file that --out names.")
+@_explained
+def compare(**options: Any) -> None:
+    """Show how the gaps of B differ from those of A, with intervals.
+
+    A and B are what mxfair audit wrote (metrics.json, or its folder), or files of predictions; or A alone is a file
+    with two columns of predictions. The last, and two files with --id, are compared row by row.
+
+    The exit code is 0, or 1 if a --fail-if does not let the change pass, or 2 if the input cannot be used.
+    """
+    from mxfair import _audit
+
+    result = _audit.run_compare(_audit.CompareOptions(**options))
+    _audit.show_comparison(result, options["out"])
     if not result.passed:
         sys.exit(1)

@@ -205,19 +205,34 @@ def test_gaps_within_levels_and_by_other_conventions_are_shown(tmp_path: pathlib
     """What is printed is what `mxfair.metric` computes from the rows."""
     frame = people(500)
     frame.to_csv(tmp_path / "f.csv", index=False)
+    options = {"reference": "a", "compat": "aif360"}
+    run = ("audit", tmp_path / "f.csv", *COMMON, "--criterion", "demographic_parity", "--control", "h")
     done = invoke(
-        "audit", tmp_path / "f.csv", *COMMON, "--control", "h", "--reference", "a", "--compat", "aif360",
-        "--criterion", "demographic_parity",
-    )  # fmt: skip
+        *run, *(x for key, value in options.items() for x in (f"--{key}", value)), "--out", tmp_path / "o.json"
+    )
     assert done.exit_code == 0, done.output
     arguments = frame["y"], frame["p"], Groups(frame["g"])
-    options = {"reference": "a", "compat": "aif360"}
-    conditional = metric.demographic_parity_difference(*arguments, control=frame["h"], **options)
-    (mean,) = [line for line in done.output.splitlines() if "mean of those" in line]
-    assert f"{conditional:.3f}" in mean
-    expected = metric.demographic_parity_difference(*arguments, **options)
-    (row,) = [line for line in done.output.split("as aif360 does")[1].splitlines() if "demographic_parity " in line][:1]
-    assert f"{expected:.3f}" in row
+    found = json.loads((tmp_path / "o.json").read_text(encoding="utf-8"))
+    (gap,) = [row for row in found["gaps"] if row["criterion"] == "demographic_parity"]
+    assert gap["models"][0]["value"] == pytest.approx(metric.demographic_parity_difference(*arguments, **options))
+    expected = evaluate_predictions(*arguments, control=frame["h"], name="p", **options).to_dict()
+    assert found["control"] == json.loads(json.dumps(expected["control"]))
+    assert "Gaps within levels of h" in done.output
+
+
+def test_two_columns_are_compared_row_by_row(tmp_path: pathlib.Path) -> None:
+    """The interval of a change comes from both decisions on the same rows, as from arrays."""
+    frame = people(400)
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    out = tmp_path / "o.json"
+    done = invoke("audit", tmp_path / "f.csv", *COMMON, "--prediction", "q", "--group", "h", "--out", out)
+    assert done.exit_code == 0, done.output
+    groups = frame[["g", "h"]]
+    reports = [evaluate_predictions(frame["y"], frame[name], groups, name=name) for name in ("p", "q")]
+    expected = json.loads(reports[0].beside(reports[1]).to_json())
+    found = json.loads(out.read_text(encoding="utf-8"))
+    for key in ("models", "gaps", "changes", "subgroups"):
+        assert found[key] == expected[key], key
 
 
 GATES = [

@@ -110,20 +110,24 @@ def _positive(found: list[Any], kinds: set[str], positive: str | None, counts: D
     return found[-1] if len(found) == 2 else None
 
 
-def evaluations(counts: DecisionCounts, classes: Classes, control: int | None = None) -> list[Evaluation]:
-    """Return the evaluation of each model; within one level of the control attribute if that is given."""
-    groups = counts.cells.groups()
-    inside = np.ones(len(groups), dtype=bool)
-    levels = counts.cells.control()
-    if control is not None and levels is not None:
-        inside = levels.codes == control
+def evaluations(counts: DecisionCounts, classes: Classes) -> list[Evaluation]:
+    """Return the evaluation of each model."""
+    groups, levels = counts.cells.groups(), counts.cells.control()
+    shared: dict[str, Any] = {"positive": classes.positive, "attributes": counts.cells.attributes()}
     made = []
     for place, (name, table) in enumerate(zip(counts.columns.models, counts.tables)):
-        confusion = _confusion(table.array[: len(groups)], groups, inside, classes, classes.preds[place])
-        extra = {}
-        if counts.scores and control is None:
-            extra = _with_scores(counts.scores[place], confusion, groups, classes)
-        made.append(Evaluation(name, confusion, positive=classes.positive, **extra))
+        options = dict(shared)
+        raw, preds = table.array[: len(groups)], classes.preds[place]
+        confusion = _confusion(raw, groups, np.ones(len(groups), dtype=bool), classes, preds)
+        if levels is not None:
+            options["control"] = levels.name
+            options["strata"] = {
+                level: _confusion(raw, groups, levels.codes == code, classes, preds)
+                for code, level in enumerate(levels.names)
+            }
+        if counts.scores:
+            options.update(_with_scores(counts.scores[place], confusion, groups, classes))
+        made.append(Evaluation(name, confusion, **options))
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from mxfair._audit._columns import Category, Levels, TooManyError
 from mxfair._table_file import MAX_CLASSES
 from mxfair._validation import InputError, plural
 from mxfair.groups import Groups
+from mxfair.report._crossed import attributes_of
 from mxfair.residuals import GroupResiduals
 from mxfair.scores._table import ROUNDING
 
@@ -109,11 +110,18 @@ class GroupCells:
         """Return the level of the control attribute of each combination."""
         return self._of(slice(self._n_groups, None)) if len(self._columns) > self._n_groups else None
 
+    def attributes(self) -> Mapping[str, Sequence[str]] | None:
+        """Return the level of each attribute in each group, where several are crossed."""
+        return attributes_of(self._values(slice(self._n_groups)), self.groups())
+
     def _of(self, part: slice) -> Groups:
+        return Groups(self._values(part))
+
+    def _values(self, part: slice) -> dict[str, list[Any]]:
         columns = list(enumerate(self._columns))[part]
         values = {column.name: column.values() for _, column in columns}
         found = self._combinations.found
-        return Groups({column.name: [values[column.name][f[place]] for f in found] for place, column in columns})
+        return {column.name: [values[column.name][f[place]] for f in found] for place, column in columns}
 
 
 class DecisionCounts:

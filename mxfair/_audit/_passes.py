@@ -28,7 +28,6 @@ from mxfair._audit._progress import Progress
 from mxfair._audit._sources import BYTES, ROWS, Source, column_names_of, read_chunks
 from mxfair._table_file import MAX_CLASSES
 from mxfair._validation import InputError
-from mxfair.report import Evaluation
 
 #: Classes that are counted where --task classification says that they are classes.
 MANY_CLASSES = 1000
@@ -94,8 +93,6 @@ class Audited:
     rows : int
     notes : dict of str to str
         What the reader must know about how it was read.
-    strata : dict of str to list of Evaluation
-        Within each level of the control attribute.
     joint : list of ndarray
         Joint counts of the first and each further model.
     """
@@ -103,7 +100,6 @@ class Audited:
     evaluations: list[Any]
     rows: int
     notes: dict[str, str]
-    strata: dict[str, list[Evaluation]]
     joint: list[np.ndarray]
 
 
@@ -166,10 +162,6 @@ def _check_rows(request: Request, rows: int) -> None:
 def _classes(request: Request, counts: DecisionCounts) -> Audited:
     classes = _build.classes_of(counts, request.positive, task=request.task)
     made = _build.evaluations(counts, classes)
-    control, strata = counts.cells.control(), {}
-    if control is not None:
-        for place, name in enumerate(control.names):
-            strata[name] = _build.evaluations(counts, classes, place)
     notes = {}
     if counts.scores and not counts.scores[0].exact:
         low, high = counts.scores[0].range
@@ -178,7 +170,7 @@ def _classes(request: Request, counts: DecisionCounts) -> Audited:
             f"counted in {SCORE_BINS:,} bins from {low:g} to {high:g}, since there are more than {request.keep:,} "
             f"rows: the AUC over all samples is within {error:.1g} of that of the scores themselves"
         )
-    return Audited(made, counts.rows, notes, strata, _build.joint_tables(counts, classes))
+    return Audited(made, counts.rows, notes, _build.joint_tables(counts, classes))
 
 
 def _values(request: Request) -> Audited:
@@ -214,4 +206,4 @@ def _values(request: Request) -> Audited:
             f"{request.keep:,} rows: errors are exact, distances those of the bins, intervals from the normal "
             "distribution"
         )
-    return Audited(_build.value_evaluations(counts), rows, notes, {}, [])
+    return Audited(_build.value_evaluations(counts), rows, notes, [])

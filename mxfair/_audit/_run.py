@@ -9,7 +9,6 @@ from typing import Any, Callable
 from mxfair._audit._options import AuditOptions, is_folder
 from mxfair._audit._passes import Audited, Request, read
 from mxfair._audit._sources import column_names_of, sources_of
-from mxfair._audit._tables import conditional_rows, convention_rows
 from mxfair._validation import InputError, plural
 from mxfair.report import FairnessReport
 from mxfair.report._files import write_text
@@ -28,13 +27,10 @@ class AuditResult:
     ----------
     report : FairnessReport
     gates : list of GateResult
-    beside : list of list of str
-        Gaps by another convention and within the control attribute: rows of text, the first one a heading.
     """
 
     report: FairnessReport
     gates: list[GateResult]
-    beside: list[list[list[str]]]
 
     @property
     def passed(self) -> bool:
@@ -63,16 +59,23 @@ def run_audit(options: AuditOptions) -> AuditResult:
             threshold=options.threshold,
             positive=options.positive,
             task=options.task,
+            joint=len(options.predictions) > 1,
         )
     )
     context = _context(options, [source.path for source in sources], audited)
-    report = FairnessReport(audited.evaluations, criterion=options.criterion, context=context)
-    settings: dict[str, Any] = {"reference": options.reference, "compat": options.compat}
-    results = check_gates(report, gates, min_support=options.min_support, **settings)
+    settings: dict[str, Any] = {
+        "reference": options.reference,
+        "compat": options.compat,
+        "min_support": options.min_support,
+    }
+    paired = dict(zip([e.name for e in audited.evaluations[1:]], audited.joint)) or None
+    report = FairnessReport(
+        audited.evaluations, criterion=options.criterion, context=context, paired=paired, **settings
+    )
+    results = check_gates(report, gates)
     if results:
         report.context["gates"] = "; ".join(f"{gate.model}: {gate.reason} ({gate.status})" for gate in results)
-    beside = [convention_rows(report, **settings), conditional_rows(report, audited.strata, **settings)]
-    result = AuditResult(report, results, [rows for rows in beside if rows])
+    result = AuditResult(report, results)
     if options.out is not None:
         _write(options.out, result, f"mxfair audit {one_line(sources[0].path.name, 80)}")
     return result

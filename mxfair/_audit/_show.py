@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mxfair.report._format import one_line
+from mxfair.report._format import interval_text, number, one_line, signed
+from mxfair.report._tables import conditional_table
+from mxfair.report._text import _rich_table
 
 if TYPE_CHECKING:
+    from mxfair._audit._compare import CompareResult
     from mxfair._audit._run import AuditResult
     from mxfair.report.gates import GateResult
 
-__all__ = ["show"]
+__all__ = ["show", "show_comparison"]
 
 
 def show(result: AuditResult, out: Path | None) -> None:
@@ -21,25 +24,35 @@ def show(result: AuditResult, out: Path | None) -> None:
 
     console = Console()
     console.print(result.report)
-    for rows in result.beside:
-        console.print(table_of(rows))
+    within = conditional_table(result.report)
+    if within is not None:
+        console.print("", _rich_table(within, plain=False))
     show_gates(console, result.gates)
     if out is not None:
         console.print(f"Wrote {out}.", highlight=False, markup=False)
 
 
-def table_of(rows: Sequence[Sequence[str]]) -> Any:
-    """Return rows of text as a table, the first one as its heading."""
+def show_comparison(result: CompareResult, out: Path | None) -> None:
+    """Print a table of changes, what it rests on, and what the gates say."""
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for place, heading in enumerate(rows[0]):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
-    for row in rows[1:]:
-        table.add_row(*(Text(cell) for cell in row))
-    return table
+    console, found = Console(), result.comparison
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, heading in enumerate(("Gap between groups", *found.names, "Change", "95 % interval")):
+        table.add_column(Text(one_line(heading, 24)), justify="right" if place else "left", overflow="fold")
+    for name, row in zip(found.frame.index, found.frame.to_numpy()):
+        *values, change, low, high = (float(value) for value in row)
+        texts = [one_line(name), *(number(value) for value in values), signed(change)]
+        table.add_row(*map(Text, texts), interval_text((low, high), 3) or "none")
+    console.print(table)
+    for note in (found.note, *result.notes):
+        console.print(note, highlight=False, markup=False)
+    show_gates(console, result.gates)
+    if out is not None:
+        console.print(f"Wrote {out}.", highlight=False, markup=False)
 
 
 def show_gates(console: Any, gates: Sequence[GateResult]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,25 +16,20 @@ from mxfair.metric._inputs import Figure, Inputs
 from mxfair.metric.intervals import intervals_of
 from mxfair.rate import RATES
 from mxfair.report import gates
+from mxfair.report._certainty import draws_of, reason_for_none
 from mxfair.report._format import joined, one_line
+from mxfair.report._settings import Settings
 from mxfair.resampling import multinomial_resamples
 from mxfair.residuals import GroupResiduals
 from mxfair.scores._figures import auc_by_group
 from mxfair.uncertainty import bias_corrected_interval, gap_interval
 
+if TYPE_CHECKING:
+    from mxfair.report._report import FairnessReport
+
 _NOTHING = float("nan"), float("nan")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `check_gates` was told."""
-
-    level: float
-    min_support: float
-    reference: Any
-    compat: str | None
-    n_resamples: int
-    seed: Any
+#: Level of the intervals that a report shows.
+_SHOWN_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -56,18 +52,42 @@ class Measured:
     note: str = ""
 
 
-def measure(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+@dataclass(frozen=True)
+class Case:
+    """One model, and how its gaps are taken.
+
+    Parameters
+    ----------
+    evaluation : Evaluation or RegressionEvaluation
+    settings : Settings
+    level : float
+    shown : mapping of str to CriterionGap
+        By criterion, the gaps that the report shows, with intervals of 95 %.
+    """
+
+    evaluation: Any
+    settings: Settings
+    level: float
+    shown: Mapping[str, Any]
+
+    def options(self, size: int) -> dict[str, Any]:
+        """Return the options of intervals from a table of so many cells."""
+        draws = {"n_resamples": draws_of(size), "seed": 0}
+        return {"level": self.level, "min_support": self.settings.min_support, **draws}
+
+
+def measure(gate: gates.Gate, report: FairnessReport, place: int, level: float) -> Measured:
     """Return a gate's figure for one model."""
-    if evaluation.task == "regression":
-        return _of_numbers(gate, evaluation, settings)
+    shown = {name: row[place] for name, row in report.gap_rows.items()}
+    case = Case(report.evaluations[place], report.settings, level, shown)
+    if report.task == "regression":
+        return _of_numbers(gate, case)
     if gate.name == gates._AUC:
-        return _of_auc(gate, evaluation, settings)
+        return _of_auc(gate, case)
     if gate.name not in ALL_CRITERIA and gate.name not in RATES:
         raise InputError(f"A gate on {gate.name} must be for a regression; the report is on classes. Leave it out.")
-    rates = _rates_of(gate, evaluation)
-    if gate.kind == "overall":
-        return _overall(gate, rates, evaluation, settings)
-    return _gap(gate, rates, evaluation, settings)
+    rates = _rates_of(gate, case.evaluation)
+    return _overall(gate, rates, case) if gate.kind == "overall" else _gap(gate, rates, case)
 
 
 def _rates_of(gate: gates.Gate, evaluation: Any) -> Criterion:
@@ -81,28 +101,22 @@ def _rates_of(gate: gates.Gate, evaluation: Any) -> Criterion:
     return criterion.with_positive(classes[texts.index(one_of(gate.label, texts, "class of a gate"))])
 
 
-def _overall(gate: gates.Gate, rates: Criterion, evaluation: Any, settings: Settings) -> Measured:
-    pairs = rates.rate_classes(evaluation.table.classes)
+def _overall(gate: gates.Gate, rates: Criterion, case: Case) -> Measured:
+    table = case.evaluation.table
+    pairs = rates.rate_classes(table.classes)
     if len(pairs) > 1:
         raise InputError(
-            f"A gate on {gate.name} must name a class, since there are {len(evaluation.table.classes)}; write "
-            f"{gate.name}[{evaluation.table.classes[-1]}], or {gate.name}_difference for the largest gap of any."
+            f"A gate on {gate.name} must name a class, since there are {len(table.classes)}; write "
+            f"{gate.name}[{table.classes[-1]}], or {gate.name}_difference for the largest gap of any."
         )
+    if trouble := reason_for_none(case.evaluation):
+        return Measured(float("nan"), *_NOTHING, trouble)
     rate, place = pairs[0]
-    inputs = Inputs.of_counts(evaluation.table, None)
-    frame = intervals_of([Figure(gate.name, "rate", rate, place)], inputs, **_options(settings))
+    figure = Figure(gate.name, "rate", rate, place)
+    frame = intervals_of([figure], Inputs.of_counts(table, None), **case.options(table.counts.size))
     row = frame.loc[gate.name, "overall", ""]
     few = f"it rests on {row['support']:,g} samples" if row["support"] < gates.FEWEST else ""
     return _measured(row, few)
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "level": settings.level,
-        "n_resamples": settings.n_resamples,
-        "min_support": settings.min_support,
-        "seed": settings.seed,
-    }
 
 
 def _measured(row: Any, trouble: str = "", note: str = "", sign: int = 1) -> Measured:
@@ -112,16 +126,22 @@ def _measured(row: Any, trouble: str = "", note: str = "", sign: int = 1) -> Mea
     return Measured(value, low, high, trouble or str(row["note"]), note)
 
 
-def _gap(gate: gates.Gate, rates: Criterion, evaluation: Any, settings: Settings) -> Measured:
+def _gap(gate: gates.Gate, rates: Criterion, case: Case) -> Measured:
+    table, settings = case.evaluation.table, case.settings
+    if trouble := reason_for_none(case.evaluation):
+        return Measured(float("nan"), *_NOTHING, trouble)
     chosen = comparison(rates, ratio=gate.kind == "ratio", reference=settings.reference, compat=settings.compat)
     sizes = {
         name: dict(zip(metric.groups, np.where(metric.known, metric.support, np.nan)))
-        for name, metric in chosen.criterion.tables(evaluation.table).items()
+        for name, metric in chosen.criterion.tables(table).items()
     }
     trouble, note = _scarce(sizes, settings)
-    options = {**_options(settings), "compare": chosen.compare, "reference": chosen.reference}
-    inputs = Inputs.of_counts(evaluation.table, None)
-    frame = intervals_of([], inputs, criteria=[chosen.criterion], **options)
+    gap = case.shown.get(gate.name) if gate.kind == "difference" and gate.label is None else None
+    if gap is not None and case.level == _SHOWN_LEVEL and not np.isnan(gap.interval).any():
+        low, high = gap.interval
+        return Measured(gap.value, low, high, trouble, note)
+    options = {**case.options(table.counts.size), "compare": chosen.compare, "reference": chosen.reference}
+    frame = intervals_of([], Inputs.of_counts(table, None), criteria=[chosen.criterion], **options)
     return _measured(frame.loc[chosen.criterion.name, gate.kind, ""], trouble, note, chosen.sign)
 
 
@@ -143,17 +163,18 @@ def _scarce(sizes: dict[str, dict[str, float]], settings: Settings) -> tuple[str
     return f"{joined(each, 4)}; a minimum support of {gates.FEWEST} leaves such groups out", note
 
 
-def _of_auc(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+def _of_auc(gate: gates.Gate, case: Case) -> Measured:
+    evaluation, settings = case.evaluation, case.settings
     state = evaluation.scores
     if state is None:
         raise InputError("A gate on roc_auc must have scores of one positive class; the report has none. Give them.")
     if settings.compat is not None:
         raise InputError(f"A gate on roc_auc must not have 'compat'; got {settings.compat!r}. Leave it out.")
-    parts = multinomial_resamples(state.counts, settings.n_resamples, generator(settings.seed))
+    parts = multinomial_resamples(state.counts, draws_of(state.counts.size), generator(0))
     drawn = np.concatenate([auc_by_group(np.concatenate([p, p.sum(axis=1, keepdims=True)], axis=1)) for p in parts])
     sides = state.counts.sum(axis=-1).min(axis=-1)
     if gate.kind == "overall":
-        ends = bias_corrected_interval(drawn[:, -1:], np.array([evaluation.auc]), level=settings.level)
+        ends = bias_corrected_interval(drawn[:, -1:], np.array([evaluation.auc]), level=case.level)
         lesser = float(state.counts.sum(axis=(0, 2)).min())
         few = f"one of the labels has {lesser:,g} samples" if lesser < gates.FEWEST else ""
         return Measured(evaluation.auc, float(ends[0][0]), float(ends[1][0]), few)
@@ -166,7 +187,7 @@ def _of_auc(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
         place = state.groups.index(one_of(group_text(settings.reference), state.groups, "reference"))
         base = drawn[:, [place]], values[:, place]
     drawn = np.where(there, drawn[:, :-1], np.nan)[:, None]
-    low, high = gap_interval(drawn, values, *base, ratio=gate.kind == "ratio", level=settings.level)
+    low, high = gap_interval(drawn, values, *base, ratio=gate.kind == "ratio", level=case.level)
     return Measured(_largest(gate, values[0], base[1]), float(low), float(high), trouble, note)
 
 
@@ -179,14 +200,17 @@ def _largest(gate: gates.Gate, values: np.ndarray, base: Any) -> float:
     return float(there.min() / there.max()) if base is None else float(np.minimum(there / base, base / there).min())
 
 
-def _of_numbers(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measured:
+def _of_numbers(gate: gates.Gate, case: Case) -> Measured:
+    evaluation, settings = case.evaluation, case.settings
     if gate.name in ALL_CRITERIA or gate.name in RATES or gate.name == gates._AUC:
         raise InputError(f"A gate on {gate.name} must be for classes; the report is on a regression. Leave it out.")
-    if settings.compat is not None or gate.label is not None or gate.kind == "ratio":
+    if gate.label is not None or gate.kind == "ratio":
         raise InputError(
-            f"A gate on the numbers of a regression must be a difference or a value, without class and 'compat'; got "
+            f"A gate on the numbers of a regression must be a difference or a value, without class; got "
             f"{gate}. Write, e.g., {gate.name}>1."
         )
+    if case.level != _SHOWN_LEVEL:
+        raise InputError(f"'level' must be {_SHOWN_LEVEL} for a regression; got {case.level}. Leave it out.")
     table: GroupResiduals = evaluation.table
     sizes = dict(zip(table.groups, np.where(table.known, table.support, np.nan)))
     trouble, note = _scarce({"figure": sizes}, settings)
@@ -204,50 +228,42 @@ def _of_numbers(gate: gates.Gate, evaluation: Any, settings: Settings) -> Measur
         value = table.values("root_mean_squared_error")[there].max()
         return Measured(float(value), float(low), float(high), trouble, note)
     if gate.name == gates._KS:
-        return _distance(evaluation, there, settings, trouble, note)
-    return _difference(gate, evaluation, there, settings, trouble, note)
+        return _distance(case, there, trouble, note)
+    return _difference(gate, case, there, trouble, note)
 
 
 def _names(table: Any, there: np.ndarray) -> list[str]:
     return [group for group, ok in zip(table.groups, there) if ok]
 
 
-def _distance(evaluation: Any, there: np.ndarray, settings: Settings, trouble: str, note: str) -> Measured:
+def _distance(case: Case, there: np.ndarray, trouble: str, note: str) -> Measured:
     """Bound the largest distance: P(sup |F_n - F| > e) <= 2 exp(-2 n e^2) for each group (Massart 1990)."""
-    metric = evaluation.distances.get("ks_distance")
+    metric = case.evaluation.distances.get("ks_distance")
     if metric is None:
         return Measured(float("nan"), *_NOTHING, "there are no histograms of the predictions", note)
     values, support = metric.values[np.ix_(there, there)], metric.support[there]
-    if settings.reference is not None:
-        place = _names(metric, there).index(one_of(group_text(settings.reference), _names(metric, there), "reference"))
-        values = np.where(np.arange(len(support)) == place, values, values * 0)
-    error = np.sqrt(np.log(2 * len(support) / ((1 - settings.level) / 2)) / (2 * support))
+    error = np.sqrt(np.log(2 * len(support) / ((1 - case.level) / 2)) / (2 * support))
     reach = error[:, None] + error
     np.fill_diagonal(reach, 0)
     low, high = max(0.0, float(np.max(values - reach))), min(1.0, float(np.max(values + reach)))
     return Measured(float(values.max()), low, high, trouble, note)
 
 
-def _difference(
-    gate: gates.Gate, evaluation: Any, there: np.ndarray, settings: Settings, trouble: str, note: str
-) -> Measured:
+def _difference(gate: gates.Gate, case: Case, there: np.ndarray, trouble: str, note: str) -> Measured:
     """Return the difference of a figure of numbers: from the rows if they are there, else from the sums."""
     from mxfair.metric import confidence_intervals
 
+    evaluation = case.evaluation
     if evaluation.labels is not None:
-        few = {"n_resamples": min(settings.n_resamples, max(200, 20_000_000 // len(evaluation.labels)))}
         frame = confidence_intervals(
             evaluation.labels,
             evaluation.preds,
             evaluation.groups,
             metrics=[gate.name],
             task="regression",
-            reference=settings.reference,
-            **{**_options(settings), **few},
+            **case.options(len(evaluation.labels)),
         )
         return _measured(frame.loc[gate.name, "difference", ""], trouble, note)
-    if settings.reference is not None:
-        raise InputError("'reference' must be left out for a regression without its rows. Compare all groups.")
     compared = evaluation if there.all() else type(evaluation).of_state(evaluation.name, _part(evaluation.table, there))
     gap = compared.table.metric(gate.name).gap().value
     low, high = compared.interval(gate.name)

@@ -19,12 +19,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mxfair._validation import InputError, InputTypeError, one_of
 from mxfair.criterion import ALL_CRITERIA
 from mxfair.rate import RATES, SYNONYMS
 from mxfair.residuals._moments import STATISTICS
+from mxfair.uncertainty import check_level
 
 if TYPE_CHECKING:
     from mxfair.report._gate_figures import Measured
@@ -220,21 +219,17 @@ class GateResult:
 
 
 def check_gates(
-    report: FairnessReport,
-    gates: str | Gate | Iterable[str | Gate],
-    *,
-    level: float = 0.95,
-    min_support: float = 0,
-    reference: Any = None,
-    compat: str | None = None,
-    n_resamples: int = 1000,
-    seed: Any = 0,
+    report: FairnessReport, gates: str | Gate | Iterable[str | Gate], *, level: float = 0.95
 ) -> list[GateResult]:
     """Return what gates say about the models of a report.
 
     A gate fails if the confidence interval of its figure lies beyond the bound as a whole: for ``>`` its lower end, for
     ``<`` its upper one. A model passes if that is not so, also where the interval reaches beyond the bound; the reason
     then says so. A figure that cannot be measured, or that rests on fewer than 10 samples of a group, is "not judged".
+
+    Groups are compared as the report compares them: with its `reference`, `compat` and `min_support`. Groups below that
+    support are left out of a gap, and named in the reason; otherwise one with fewer than 10 samples behind a rate keeps
+    the gate from being judged.
 
     Parameters
     ----------
@@ -243,17 +238,6 @@ def check_gates(
         See `Gate.parse`.
     level : float, default=0.95
         Confidence level of each interval by itself.
-    min_support : float, default=0
-        Groups with fewer samples behind a figure are left out of its gap, and named in the reason. By default none is,
-        and one with fewer than 10 keeps the gate from being judged.
-    reference : str, optional
-        The group that each other one is compared with. Default: the largest difference between any two.
-    compat : str, optional
-        Compare as another toolkit does, see `mxfair.metric.difference`; for criteria and rates only.
-    n_resamples : int, default=1000
-        Bootstrap resamples.
-    seed : int or numpy.random.Generator, default=0
-        The same report gets the same verdict each time, unless this is None.
 
     Returns
     -------
@@ -263,13 +247,14 @@ def check_gates(
     Raises
     ------
     InputError
-        If a gate is for a model, class, group or figure that the report does not have.
+        If a gate is for a model, class or figure that the report does not have.
 
     Notes
     -----
-    Intervals come from the counts of the report, as in `mxfair.metric.confidence_intervals`; that of an AUC from the
-    histograms of its scores; the Kolmogorov-Smirnov distance has Dvoretzky, Kiefer and Wolfowitz's bounds with
-    Massart's constant, which hold for any sample size and are wide.
+    Intervals are those of the report, from its counts; of figures that it does not show they are computed alike
+    (`mxfair.metric.confidence_intervals`), and of an AUC from the histograms of the scores. They are drawn with a fixed
+    seed: the same report gets the same verdict. The Kolmogorov-Smirnov distance has Dvoretzky, Kiefer and Wolfowitz's
+    bounds with Massart's constant (1990), which hold for any sample size and are wide.
 
     Each gate errs by itself: where groups are exactly alike, up to 6 % of samples give an interval above 0 at a level
     of 95 %, and more gates give more chances. State bounds that matter, rather than 0.
@@ -282,23 +267,20 @@ def check_gates(
     >>> result.passed, result.status
     (False, 'not judged')
     """
-    from mxfair.report import _gate_figures
+    from mxfair.report._gate_figures import measure
 
     given = [gates] if isinstance(gates, (str, Gate)) else list(gates)
     chosen = [gate if isinstance(gate, Gate) else Gate.parse(gate) for gate in given]
-    if isinstance(min_support, bool) or not isinstance(min_support, (int, float, np.number)) or not min_support >= 0:
-        raise InputError(f"'min_support' must be 0 or more; got {min_support!r}. Give a number of samples.")
+    check_level(level)
     for gate in chosen:
         if gate.model is not None:
             one_of(gate.model, report.names, "model of a gate")
-    settings = _gate_figures.Settings(level, float(min_support), reference, compat, n_resamples, seed)
-    results = []
-    for gate in chosen:
-        for evaluation in report.evaluations:
-            if gate.model in (None, evaluation.name):
-                measured = _gate_figures.measure(gate, evaluation, settings)
-                results.append(_judge(gate, evaluation.name, measured, level))
-    return results
+    return [
+        _judge(gate, name, measure(gate, report, place, level), level)
+        for gate in chosen
+        for place, name in enumerate(report.names)
+        if gate.model in (None, name)
+    ]
 
 
 def _judge(gate: Gate, model: str, found: Measured, level: float) -> GateResult:
