@@ -5,17 +5,18 @@
 >>> report.gaps.loc["equal_opportunity", "model"]
 0.5
 
-`evaluate` takes a net and a dataset, `evaluate_predictions` takes arrays and needs no MXNet. Both return a
-`FairnessReport`: print it, look at its data frames, save it as .html, .json or .md. Two reports of the same samples
-join: ``plain.beside(fair)``. Labels that are numbers rather than classes make a report on predictions and errors by
-group. The plots are in `mxfair.report.plots`.
+`evaluate` takes a net, an estimator, a data frame or a file, `evaluate_predictions` takes arrays. Both return a
+`FairnessReport`: print it, look at its data frames, save it as .html, .json, .md or .csv, make a `ModelCard` of it.
+Two reports of the same samples join: ``plain.beside(fair)``. Labels that are numbers rather than classes make a report
+on predictions and errors by group. The plots are in `mxfair.report.plots`.
 """
 
 from __future__ import annotations
 
+from mxfair.report._card import ModelCard
 from mxfair.report._evaluate import evaluate
 from mxfair.report._evaluation import Evaluation, evaluate_predictions
 from mxfair.report._regression import RegressionEvaluation
 from mxfair.report._report import FairnessReport
 
-__all__ = ["Evaluation", "FairnessReport", "RegressionEvaluation", "evaluate", "evaluate_predictions"]
+__all__ = ["Evaluation", "FairnessReport", "ModelCard", "RegressionEvaluation", "evaluate", "evaluate_predictions"]

@@ -44,15 +44,16 @@ _ANSWERED = ("gap", "sure", "affected", "subgroups", "drivers", "changed")
 
 def to_html(report: FairnessReport) -> str:
     """Return a complete page."""
-    return _environment().get_template("report.html.j2").render(**_content(report))
+    return environment().get_template("report.html.j2").render(**_content(report))
 
 
 def to_fragment(report: FairnessReport) -> str:
     """Return the page's content with its style, for a cell of a notebook."""
-    return _environment().get_template("fragment.html.j2").render(**_content(report))
+    return environment().get_template("fragment.html.j2").render(**_content(report))
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """Return jinja's environment: every text is escaped, and a missing one is an error."""
     import jinja2
 
     return jinja2.Environment(
@@ -98,7 +99,7 @@ def _content(report: FairnessReport) -> dict[str, Any]:
         "words": _headings(report),
         "criteria": criterion_meaning(report),
         "regression": report.task == "regression",
-        "version": _version(),
+        "version": version(),
     }
 
 
@@ -131,7 +132,8 @@ def _headings(report: FairnessReport) -> dict[str, str]:
     return words
 
 
-def _version() -> str:
+def version() -> str:
+    """Return mxfair's version."""
     import mxfair
 
     return mxfair.__version__

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mxfair.metric.subgroup_table import SubgroupTable
+    from mxfair.report._card import ModelCard
 
 __all__ = ["FairnessReport"]
 
@@ -283,13 +284,43 @@ class FairnessReport:
 
         return to_html(self)
 
+    def to_csv(self) -> str:
+        """Return every rate and gap with its interval as CSV text, a row each.
+
+        Text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+        Returns
+        -------
+        str
+        """
+        from mxfair.report._spreadsheet import to_csv
+
+        return to_csv(self)
+
+    def model_card(self, **stated: Any) -> ModelCard:
+        """Return a model card with the measured figures filled in.
+
+        Parameters
+        ----------
+        **stated
+            What only people can say, as text, a list or a mapping: `details`, `intended_use`, `out_of_scope`, `data`,
+            `training_data`, `mitigation`, `ethics` and `limits`. What is left out is marked as not stated.
+
+        Returns
+        -------
+        ModelCard
+        """
+        from mxfair.report._card import ModelCard
+
+        return ModelCard(self, **stated)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report to a file; one that is there is replaced only by a complete new one.
 
         Parameters
         ----------
         path : str or path
-            Its suffix says the format: .html, .json or .md.
+            Its suffix says the format: .html, .json, .md or .csv.
 
         Returns
         -------
@@ -300,7 +331,7 @@ class FairnessReport:
         InputError
             If the suffix is another one or the folder does not exist.
         """
-        writers = {".html": self.to_html, ".json": self.to_json, ".md": self.to_markdown}
+        writers = {".html": self.to_html, ".json": self.to_json, ".md": self.to_markdown, ".csv": self.to_csv}
         return _files.save(path, writers)
 
     def __str__(self) -> str:

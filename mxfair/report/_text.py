@@ -123,13 +123,13 @@ def to_markdown(report: FairnessReport) -> str:
     shown = tables(report)
     parts = [f"# {escape(report.title)}", escape(f"{report.sentence} {no_better(report)}".rstrip())]
     for table in shown:
-        parts += [f"## {escape(table.title)}", _markdown_table(table)]
+        parts += [f"## {escape(table.title)}", markdown_table(table)]
     if any(table.has_few for table in shown):
         parts.append(f"† {FEW_NOTE}")
     parts += ["## What is not known", "\n".join(f"- {escape(note)}" for note in report.not_known)]
     if report.context:
         rows = tuple(Band((Cell(one_line(k), numeric=False),), ((_text(v),),)) for k, v in report.context.items())
-        parts += ["## Where the numbers come from", _markdown_table(Table("", ("What",), ("Value",), rows))]
+        parts += ["## Where the numbers come from", markdown_table(Table("", ("What",), ("Value",), rows))]
     meanings = {**definitions(report), **criterion_meaning(report)}
     parts += ["## What the words mean", "\n".join(f"- **{escape(k)}**: {escape(v)}" for k, v in meanings.items())]
     return "\n\n".join(parts) + "\n"
@@ -139,7 +139,8 @@ def _text(value: object) -> Cell:
     return Cell(one_line(value), numeric=False)
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """Return a table in GitHub's Markdown, a note in brackets after its figure."""
     rows = list(_flat(table.bands, repeat=True))
     names = (*table.head, *table.columns)
     lines = [[escape(name) for name in names], ["--:" if cell.numeric else ":--" for cell in rows[0]]]

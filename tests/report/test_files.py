@@ -20,7 +20,7 @@ def test_the_suffix_chooses_the_format_and_the_path_comes_back(report, page, tmp
 
 def test_another_suffix_is_refused(report, tmp_path):
     """An unknown suffix is named with the known ones."""
-    with pytest.raises(InputError, match=r"must end in \.html, \.json, \.md; got 'report\.pdf'"):
+    with pytest.raises(InputError, match=r"must end in \.html, \.json, \.md, \.csv; got 'report\.pdf'"):
         report.save(tmp_path / "report.pdf")
 
 
