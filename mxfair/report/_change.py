@@ -113,7 +113,9 @@ def difference_interval(before: GapErrors | None, after: GapErrors | None) -> tu
 
     With :math:`s` how far a gap may overstate the truth, its contenders considered, and :math:`e` its error, in each
     resample, the interval of the change d is
-    :math:`[d - q(s_{after} + e_{before}),\; d + q(e_{after} + s_{before})]`, q being the upper quantile.
+    :math:`[d - q(s_{after} + e_{before}),\; d + q(e_{after} + s_{before})]`, q being the upper quantile. Where one pair
+    of groups stands out it is the percentile interval; it is too wide, up to twice as long, where several pairs nearly
+    tie, since which one sets which gap is then open.
     """
     if before is None or after is None:
         return NOTHING

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import LinearSVC
 
 import mxfair
 import mxfair.ensemble
@@ -60,3 +64,51 @@ def test_the_samples_may_lack_a_class_of_the_net():
     report = evaluate(_net([1.0, 0.0, -1.0]), mx.gluon.data.ArrayDataset(X, LABELS, GROUPS))
     assert report.rates["base_rate[2]"].tolist() == [0, 0, 0]
     assert np.isnan(report.baseline.auc)
+
+
+FRAME = {"hired": [1, 1, 0, 0, 1, 0], "model": [1, 0, 0, 1, 1, 0], "sex": list("fmfmfm"), "region": list("nnssnn")}
+
+
+def test_columns_of_a_frame_and_of_files_give_the_report_of_arrays(tmp_path):
+    """Names of columns, of a frame, a CSV or a Parquet file, say what arrays would."""
+    frame = pd.DataFrame(FRAME)
+    expected = evaluate_predictions(frame["hired"], frame["model"], frame[["sex", "region"]], name="model")
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    frame.to_parquet(tmp_path / "p.parquet")
+    for given in (frame, tmp_path / "p.csv", str(tmp_path / "p.parquet")):
+        report = evaluate(given, label="hired", prediction="model", group=["sex", "region"])
+        assert report.to_dict() == expected.to_dict()
+    arrays = evaluate(frame["hired"], frame["model"], groups=frame[["sex", "region"]])
+    assert arrays.to_dict() == expected.to_dict()
+
+
+def test_any_estimator_is_evaluated_with_its_scores():
+    """Predict and predict_proba of scikit-learn's estimators are what the report is about."""
+    random = np.random.default_rng(0)
+    X, groups = random.normal(size=(300, 3)), random.choice(["a", "b"], 300)
+    y = np.where(X[:, 0] + random.normal(size=300) > 0, "yes", "no")
+    for model in (LogisticRegression().fit(X, y), LinearSVC().fit(X, y)):
+        report = evaluate(model, X, y, groups=groups, positive="yes", name="m")
+        assert report.baseline.accuracy == model.score(X, y)
+        assert report.baseline.auc == pytest.approx(roc_auc_score(y == "yes", model.decision_function(X)))
+    values = random.normal(size=300)
+    report = evaluate(LinearRegression().fit(X, values), X, values, groups=groups)
+    assert report.task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((FRAME["hired"], FRAME["model"]), {}, "'model' must be a net, an estimator"),
+        ((FRAME["hired"],), {"label": "hired"}, "'label' must name a column of a data frame"),
+        (("missing.csv",), {"label": "a"}, "there is none at this path"),
+        (("frame",), {"label": "hird", "prediction": "model", "group": "sex"}, "Did you mean 'hired'"),
+        (("frame",), {"label": "hired", "group": "sex"}, "'prediction' must name a column"),
+        (("frame",), {"label": "hired", "prediction": "model"}, "'group' must name columns"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(arguments, options, message):
+    """What is missing is named, with what to do."""
+    arguments = tuple(pd.DataFrame(FRAME) if isinstance(a, str) and a == "frame" else a for a in arguments)
+    with pytest.raises((ValueError, TypeError), match=message):
+        evaluate(*arguments, **options)
