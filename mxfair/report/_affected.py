@@ -144,6 +144,7 @@ def _interval(
         if found is None:
             return NOTHING
         shortfall, error = shortfall + weight * found.shortfall, error + weight * found.error
-    low, high = mean - np.quantile(shortfall, 0.975), mean + np.quantile(error, 0.975)
+    low, high = mean - float(np.quantile(shortfall, 0.975)), mean + float(np.quantile(error, 0.975))
+    low, high = min(low, mean), max(high, mean)  # draws of tiny groups are smoothed
     signed = settings.comparison(criterion).criterion.agg == "signed"
     return (float(low), float(high)) if signed else (max(0.0, float(low)), max(0.0, float(high)))

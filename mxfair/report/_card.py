@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mxfair._validation import InputError, InputTypeError
+from mxfair._validation import InputTypeError
 from mxfair.report import _files
 from mxfair.report._format import count, one_line, samples
 from mxfair.report._tables import Table, gap_table, rate_tables, summary_table
@@ -62,8 +62,8 @@ class ModelCard:
 
     Raises
     ------
-    InputError
-        If something is stated about an unknown section.
+    InputTypeError
+        If what is stated is none of these.
 
     References
     ----------
@@ -81,11 +81,30 @@ class ModelCard:
     ['Model details', 'Out of scope', 'Evaluation data']
     """
 
-    def __init__(self, report: FairnessReport, **stated: Any) -> None:
-        unknown = [name for name in stated if name not in _STATED]
-        if unknown:
-            raise InputError(f"A model card must state one of {', '.join(_STATED)}; got {unknown[0]!r}. Rename it.")
+    def __init__(
+        self,
+        report: FairnessReport,
+        *,
+        details: Any = None,
+        intended_use: Any = None,
+        out_of_scope: Any = None,
+        data: Any = None,
+        training_data: Any = None,
+        mitigation: Any = None,
+        ethics: Any = None,
+        limits: Any = None,
+    ) -> None:
         self.report = report
+        stated = {
+            "details": details,
+            "intended_use": intended_use,
+            "out_of_scope": out_of_scope,
+            "data": data,
+            "training_data": training_data,
+            "mitigation": mitigation,
+            "ethics": ethics,
+            "limits": limits,
+        }
         self._stated = {name: _lines(value, name) for name, value in stated.items() if value is not None}
 
     @property

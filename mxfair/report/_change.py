@@ -102,7 +102,10 @@ def change(
     gaps = {}
     for criterion in criteria:
         before, after = (errors_of(e, criterion, settings, t, rng) for e, t in zip((first, second), tables))
-        gaps[criterion.name] = difference_interval(before, after)
+        low, high = difference_interval(before, after)
+        bound = 1.0 if all(isinstance(rate, Rate) and rate.share for rate in criterion.rates) else np.inf
+        bound = bound if criterion.agg != "sum" else np.inf
+        gaps[criterion.name] = (max(low, -bound), min(high, bound))
     columns = [_overall(e, t) for e, t in zip((first, second), tables)]
     ends = bias_corrected_interval((columns[1] - columns[0])[:, None], np.array([second.accuracy - first.accuracy]))
     return Change(gaps, {"accuracy": (float(ends[0][0]), float(ends[1][0]))}, joint is not None)
@@ -122,7 +125,7 @@ def difference_interval(before: GapErrors | None, after: GapErrors | None) -> tu
     difference = after.gap - before.gap
     low = difference - np.quantile(after.shortfall + before.error, _PLACE)
     high = difference + np.quantile(after.error + before.shortfall, _PLACE)
-    return float(low), float(high)
+    return min(float(low), difference), max(float(high), difference)  # draws of tiny groups are smoothed
 
 
 def _overall(evaluation: Evaluation, tables: np.ndarray) -> np.ndarray:

@@ -69,8 +69,8 @@ def scores(report: FairnessReport) -> list[list[str]]:
         ("Scores", plots.plot_scores, "Distribution of the scores in each group with {}."),
     ]
     evaluations = _score_plots.scored(report)[:_MODELS]
-    blocks = []
-    for kind, draw, text in kinds:
+    blocks: list[list[str]] = []
+    for kind, draw, text in kinds if evaluations else []:
         drawn = []
         for place, evaluation in enumerate(evaluations):
             name = evaluation.name

@@ -297,14 +297,24 @@ class FairnessReport:
 
         return to_csv(self)
 
-    def model_card(self, **stated: Any) -> ModelCard:
-        """Return a model card with the measured figures filled in.
+    def model_card(
+        self,
+        *,
+        details: Any = None,
+        intended_use: Any = None,
+        out_of_scope: Any = None,
+        data: Any = None,
+        training_data: Any = None,
+        mitigation: Any = None,
+        ethics: Any = None,
+        limits: Any = None,
+    ) -> ModelCard:
+        """Return a model card with the measured figures filled in; what is not stated is marked so.
 
         Parameters
         ----------
-        **stated
-            What only people can say, as text, a list or a mapping: `details`, `intended_use`, `out_of_scope`, `data`,
-            `training_data`, `mitigation`, `ethics` and `limits`. What is left out is marked as not stated.
+        details, intended_use, out_of_scope, data, training_data, mitigation, ethics, limits : str, sequence or mapping
+            What only people can say, as for `ModelCard`.
 
         Returns
         -------
@@ -312,7 +322,17 @@ class FairnessReport:
         """
         from mxfair.report._card import ModelCard
 
-        return ModelCard(self, **stated)
+        return ModelCard(
+            self,
+            details=details,
+            intended_use=intended_use,
+            out_of_scope=out_of_scope,
+            data=data,
+            training_data=training_data,
+            mitigation=mitigation,
+            ethics=ethics,
+            limits=limits,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report to a file; one that is there is replaced only by a complete new one.

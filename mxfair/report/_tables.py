@@ -118,7 +118,7 @@ def _figure_cell(evaluation: Any, key: str, place: int, interval: tuple[float, f
 def gap_table(report: FairnessReport) -> Table:
     """Return the gap of each criterion by model, the change, and the groups that set it."""
     several = len(report.names) > 1
-    if several and report.task == "regression":
+    if (several and report.task == "regression") or len(report.names) > 2:
         return _figure_gap_table(report)
     changed = report.names[1:]
     changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in changed)
@@ -138,7 +138,7 @@ def gap_table(report: FairnessReport) -> Table:
 
 
 def _figure_gap_table(report: FairnessReport) -> Table:
-    """Return the gaps of several models of a regression with a row per model: intervals leave no room for columns."""
+    """Return the gaps of several models with a row per model: intervals leave no room for columns."""
     bands = []
     for name, gaps in report.gap_rows.items():
         rows = []
@@ -147,8 +147,10 @@ def _figure_gap_table(report: FairnessReport) -> Table:
             change = gap.value - gaps[0].value
             moved = _change_cell(change, NOTHING, gap.digits) if place else Cell("")
             rows.append((text_cell(report.names[place]), value, moved, Cell(gap.note), _pair_cell(report, [gap])))
-        bands.append(Band((text_cell(heading(name)),), tuple(rows)))
-    columns = ("Model", "Gap", "Change", "Chance or interval", "Highest / lowest group")
+        shown = heading(name) if report.task == "regression" else name
+        bands.append(Band((text_cell(shown),), tuple(rows)))
+    beside = "Chance or interval" if report.task == "regression" else "95 % interval"
+    columns = ("Model", "Gap", "Change", beside, "Highest / lowest group")
     return Table("Gaps between groups", ("Criterion",), columns, tuple(bands))
 
 

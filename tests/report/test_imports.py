@@ -31,6 +31,7 @@ def test_all_names_what_is_public():
     assert sorted(mxfair.report.__all__) == [
         "Evaluation",
         "FairnessReport",
+        "ModelCard",
         "RegressionEvaluation",
         "evaluate",
         "evaluate_predictions",

@@ -95,6 +95,7 @@ def test_pages_open_without_errors_requests_or_serious_findings(pages):
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_pages_are_small(pages):
     """No page is larger than 2 MB."""
     assert max(path.stat().st_size for path in pages) < 2_000_000
