@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "mxfair" / "__init__.py"
 PARQUET = ["pyarrow>=10,<25"]  # later ones need NumPy 2
 SHAP = ["shap>=0.44,<0.50"]  # later ones need NumPy 2
 PYTEST = ["pytest>=7.4", "pytest-xdist>=3.5"]  # xdist: both cores of a small machine
-TEST = [*PYTEST, "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
+TEST = [*PYTEST, "jsonschema>=4", "nbclient>=0.5.10", "nbformat>=5.1", "ipykernel>=6", "fairlearn>=0.10", *PARQUET]
 # The HTML site; pip finds versions for every Python from 3.9 (Sphinx 7.4) to 3.13.
 DOCS = [
     "sphinx>=7.2",

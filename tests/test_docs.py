@@ -19,6 +19,7 @@ NAMES = [
     "ensembles",
     "regression",
     "postprocessing",
+    "report",
     "explain",
     "diagnosis",
     *("quickstart", "concepts", "criteria", "conventions", "migrating"),
