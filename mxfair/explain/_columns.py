@@ -87,7 +87,8 @@ def _owners(columns: Any, names: tuple[str, ...]) -> list[str]:
     owners: dict[int, str] = {}
     for column, features in columns.items():
         for feature in features if isinstance(features, (list, tuple, np.ndarray, range)) else [features]:
-            j = places.get(feature, -1) if isinstance(feature, str) else int(feature)
+            whole = isinstance(feature, (int, np.integer)) and not isinstance(feature, bool)
+            j = places.get(feature, -1) if isinstance(feature, str) else int(feature) if whole else -1
             if not 0 <= j < len(names):
                 raise InputError(f"'columns' must name features of the data; column {column!r} names {feature!r}.")
             if j in owners:

@@ -9,6 +9,7 @@ import numpy as np
 from mxfair._validation import InputError, to_numpy
 from mxfair.explain._columns import Columns
 from mxfair.explain._model import Explained
+from mxfair.explain._rows import same_columns
 
 __all__ = ["Game", "game_of"]
 
@@ -141,20 +142,23 @@ class _NetGame(Game):
 
 def game_of(explained: Explained, X: Any, background: Any, columns: Columns, max_memory: float) -> Game:
     """Return the game of an explained model: that of its first layer's outputs where it is a net that has one."""
-    keep = explained.takes_frame and hasattr(X, "columns") and hasattr(background, "columns")
+    same_columns(X, background)
+    keep = explained.takes_frame and hasattr(X, "columns")
+    if keep and not hasattr(background, "columns"):
+        raise InputError("'background' must be a data frame where 'X' is one. Take rows of the same table.")
+    given = X
     X, background = (X, background) if keep else (to_numpy(X), to_numpy(background))
     if len(X) == 0 or len(background) == 0 or X.ndim != 2 or X.shape[1:] != background.shape[1:]:
         raise InputError(
             f"'X' and 'background' must be tables with the same features; got shapes {X.shape} and {background.shape}. "
             "Pass a hundred rows of the training data as the background."
         )
-    if keep and list(X.columns) != list(background.columns):
-        raise InputError("'background' must have the columns of 'X', in the same order. Use background[X.columns].")
     if explained.differentiable:
         from mxfair.explain._gradient import NetGradient
         from mxfair.explain._net import net_input
 
-        X, background = net_input(explained.net, X), net_input(explained.net, background)
+        X, background = net_input(explained.net, given, explained.features), net_input(explained.net, background)
+        explained(X[:1])  # rows that do not fit the net are told of before its graph is made
         slope = NetGradient(explained, X.shape[1:])
         if slope.weight is not None:
             limit = slope.rows_per_batch(max_memory)

@@ -88,8 +88,8 @@ class Question:
         enough = there[counts[there] >= self.min_support]
         chosen = enough if len(enough) >= 2 else there
         sums = np.bincount(groups.codes[rows], weights=outputs[rows], minlength=groups.n_groups)
-        means = sums[chosen] / counts[chosen]
-        return [(groups.names[chosen[means.argmax()]], groups.names[chosen[means.argmin()]])]
+        order = np.argsort(-sums[chosen] / counts[chosen], kind="stable")  # of equal means two groups all the same
+        return [(groups.names[chosen[order[0]]], groups.names[chosen[order[-1]]])]
 
 
 def _of_label(labels: np.ndarray, classes: list[Any], label: Any) -> tuple[str, np.ndarray]:

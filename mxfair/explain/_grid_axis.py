@@ -95,7 +95,12 @@ def axis_of(
     column = X.iloc[:, int(features[0])] if hasattr(X, "iloc") else X[:, int(features[0])]
     if hasattr(X, "iloc") and not _is_number(column):
         return _levels(column, str(name), features, grid)
-    values = np.asarray(to_numpy(column), dtype=np.float64)
+    try:
+        values = np.asarray(to_numpy(column), dtype=np.float64)
+    except ValueError as error:
+        raise InputError(
+            f"Column {name!r} must hold numbers; got something else ({error}). Pass a data frame, which may hold text."
+        ) from error
     points = _points(values, grid, resolution, percentiles, str(name))
     return GridAxis(str(name), "number", points, features, [points], values)
 

@@ -31,6 +31,8 @@ class Explained:
         With a net: from the net's output (an NDArray, recorded) to the explained number, shape (n,), as NDArray.
     takes_frame : bool, default=False
         Whether rows may be a data frame as well as an array.
+    features : sequence of str, optional
+        Columns of the data frame that an estimator was fitted on.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Explained:
         net: Any = None,
         read: Callable[[Any], Any] | None = None,
         takes_frame: bool = False,
+        features: Any = None,
     ) -> None:
         self._predict, self.name, self.net, self.read, self.takes_frame = predict, name, net, read, takes_frame
+        self.features = features
 
     @property
     def differentiable(self) -> bool:
@@ -58,8 +62,10 @@ class Explained:
                 f"The model must return one number per row; got shape {values.shape} for {len(X)} rows. Choose one "
                 "with output=."
             )
-        if np.isnan(values).any():
-            raise InputError("The model must return numbers; got NaN. Look for missing values in the data.")
+        if not np.isfinite(values).all():
+            raise InputError(
+                "The model must return finite numbers; got NaN or infinity. Look for missing and huge values in X."
+            )
         return values
 
 
@@ -82,7 +88,8 @@ def explained_model(model: Any, *, output: Any = None, scale: str | None = None)
         of two classes. Of more it must be said.
     scale : {"logit", "probability"}, optional
         What classifiers are explained by. Default: the logit of nets (their raw output; of two outputs the second minus
-        the first), the probability of other classifiers. Functions are explained as they are.
+        the first), the probability of other classifiers; where they have none, their decision function, or whether they
+        decide for the class. Functions are explained as they are.
 
     Returns
     -------
@@ -92,12 +99,17 @@ def explained_model(model: Any, *, output: Any = None, scale: str | None = None)
         return model
     if scale is not None:
         one_of(scale, SCALES, "scale")
+    if hasattr(model, "postprocessor_") and getattr(model, "sensitive", None) is None:
+        raise InputError(
+            "'model' must decide by the columns of 'X' alone; this one also needs groups. Explain model.scores, and where "
+            "decisions are asked for give preds=model.predict(X, groups=groups)."
+        )
     if hasattr(model, "collect_params") or hasattr(model, "net_"):
         from mxfair.explain._net import explained_net
 
         return explained_net(model, output=output, scale=scale)
-    if hasattr(model, "predict_proba"):
-        return _classifier(model, output, scale or "probability")
+    if hasattr(model, "predict_proba") or hasattr(model, "classes_"):
+        return _classifier(model, output, scale)
     if hasattr(model, "predict"):
         _no_scale(scale, "a regression")
         return Explained(lambda X: _column(model.predict(X), output), "prediction", takes_frame=True)
@@ -119,12 +131,19 @@ def _column(values: Any, output: Any) -> np.ndarray:
     """Return one column of outputs; nothing is chosen silently among several."""
     values = to_numpy(values)
     if values.size == len(values):
+        no_output(output)
         return values.reshape(-1)
     if values.ndim != 2:
         raise InputError(f"The model must return one number per row or per class; got shape {values.shape}.")
     if output is None:
         raise InputError(f"'output' must say which of the model's {values.shape[1]} outputs is explained; got none.")
     return values[:, output_index(output, values.shape[1])]
+
+
+def no_output(output: Any) -> None:
+    """Refuse the choice of an output where there is one."""
+    if output is not None:
+        raise InputError(f"'output' must be left out for a model with one number per row; got {output!r}.")
 
 
 def output_index(output: Any, width: int) -> int:
@@ -156,12 +175,36 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     return np.log(probability) - np.log1p(-probability)
 
 
-def _classifier(model: Any, output: Any, scale: str) -> Explained:
+def _classifier(model: Any, output: Any, scale: str | None) -> Explained:
+    if not hasattr(model, "classes_"):
+        raise InputError("'model' must be fitted; this classifier has no classes_. Call fit first.")
     place = class_place(model.classes_, output)
     label = np.asarray(model.classes_).tolist()[place]
+    if not hasattr(model, "predict_proba"):
+        return _decider(model, place, label, scale)
 
     def predict(X: Any) -> np.ndarray:
         probability = np.asarray(model.predict_proba(X))[:, place]
-        return probability if scale == "probability" else log_odds(probability)
+        return log_odds(probability) if scale == "logit" else probability
 
-    return Explained(predict, f"{scale} of {label}", takes_frame=True)
+    return Explained(predict, f"{scale or 'probability'} of {label}", takes_frame=True)
+
+
+def _decider(model: Any, place: int, label: Any, scale: str | None) -> Explained:
+    """Return a classifier without probabilities: its decision function, else whether it decides for the class."""
+    _no_scale(scale, "a classifier without predict_proba")
+    if not hasattr(model, "decision_function"):
+        return Explained(lambda X: to_numpy(model.predict(X)) == label, f"decision for {label}", takes_frame=True)
+    return Explained(decision_of(model, place), f"decision function of {label}", takes_frame=True)
+
+
+def decision_of(model: Any, place: int) -> Callable[[Any], np.ndarray]:
+    """Return the decision function of one class, larger where the model is for it."""
+
+    def decision(X: Any) -> np.ndarray:
+        values = np.asarray(model.decision_function(X))
+        if values.ndim == 2:
+            return values[:, place]
+        return values if place == 1 else -values
+
+    return decision

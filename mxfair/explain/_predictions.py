@@ -195,11 +195,11 @@ def _probabilities(raw: np.ndarray) -> np.ndarray:
 
 
 def _net_outputs(net: Any) -> Callable[[Any], np.ndarray]:
-    from mxfair._inference import PredictGraph, forward
-    from mxfair.explain._net import net_input
+    from mxfair._inference import PredictGraph
+    from mxfair.explain._net import net_input, net_outputs
 
     graph = PredictGraph(net)
-    return lambda X: np.concatenate([to_numpy(part) for part in forward(net, net_input(net, X), graph=graph)])
+    return lambda X: np.concatenate([to_numpy(part) for part in net_outputs(net, net_input(net, X), graph)])
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:

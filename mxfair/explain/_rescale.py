@@ -48,9 +48,8 @@ def _head(explained: Explained, here: np.ndarray, there: np.ndarray) -> np.ndarr
     base_slope, base = _slope(explained, there)
     change = value[:, None] - base[None]
     raw = here[:, None] - there[None]
-    if np.allclose(slope, slope[:1], rtol=1e-9, atol=1e-12) and np.allclose(
-        base_slope, slope[:1], rtol=1e-9, atol=1e-12
-    ):
+    alike = np.allclose(np.concatenate([slope, base_slope]), slope[:1], rtol=1e-9, atol=1e-12)
+    if alike and np.allclose(raw @ slope[0], change, rtol=1e-6, atol=1e-9):  # a sigmoid is as steep at -1 as at 1
         return np.broadcast_to(slope[:1], raw.shape)  # linear
     along = np.array([1.0]) if here.shape[1] == 1 else np.array([-1.0, 1.0]) if here.shape[1] == 2 else None
     if along is not None:  # a function of the output, or of the difference of both

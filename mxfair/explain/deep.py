@@ -73,7 +73,7 @@ def deep_shap(
     array([[1., 1.]])
     """
     explained, rows = net_rows(model, X, output, scale)
-    origins = net_background(explained, background, rows)
+    origins = net_background(explained, X, background, rows)
     limit = megabytes(max_memory)
     names = naming(X, columns, feature_names)
     from mxfair.explain._rescale import rescaled

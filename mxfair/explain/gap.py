@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, generator, labels_vector, positive_integer, same_length
+from mxfair._validation import InputError, generator, labels_vector, positive_integer, same_length, to_numpy
 from mxfair.explain._columns import columns_of
 from mxfair.explain._gap_numbers import REST, Question, decompose, rows_of
 from mxfair.explain._methods import attributed, background_rows
@@ -82,8 +82,8 @@ def gap_decomposition(
     attribution : Attribution, optional
         Contributions that are known already, of the same samples.
     preds : array of shape (n_samples,), optional
-        Decisions: those of 1 (of the class `output`, where it is given) count as selected. Default: the model's own,
-        where it is a classifier.
+        Decisions: those for the class `output`, else for the second of a classifier's two, else those of 1 count as
+        selected. Default: the model's own, where it is a classifier.
     level : float, default=0.95
         Confidence level.
     min_support : int, default=30
@@ -129,6 +129,7 @@ def gap_decomposition(
     >>> gap.part.to_frame()["contribution"].to_dict()
     {'x0': 2.0, 'x1': 0.5, '(remainder)': 0.0, '(gap)': 2.5}
     """
+    X = X if hasattr(X, "iloc") or attribution is not None else to_numpy(X)
     groups = groups if isinstance(groups, Groups) else Groups(groups)
     rows = X if attribution is None else attribution.outputs
     same_length(X=rows, groups=groups, preds=preds)
@@ -181,10 +182,17 @@ def _decisions(model: Any, X: Any, preds: Any, output: Any) -> np.ndarray | None
         if classes is None or not hasattr(model, "predict"):
             return None
         preds = model.predict(X)
-    positive = output
+    preds = labels_vector(preds, "preds")
+    positive = np.asarray(classes)[1] if output is None and classes is not None and len(classes) == 2 else output
     if positive is None:
-        positive = 1 if classes is None or len(classes) != 2 else np.asarray(classes)[1]
-    return (labels_vector(preds, "preds") == positive).astype(np.float64)
+        found = np.unique(preds).tolist()
+        if not (set(found) <= {0, 1} or set(found) <= {-1, 1}):
+            raise InputError(
+                f"'preds' must be 0 and 1 where it is not known which decision selects; got {found[:10]}. Pass "
+                "preds == the decision that does."
+            )
+        positive = 1
+    return (preds == positive).astype(np.float64)
 
 
 def contrast(
@@ -248,6 +256,7 @@ def contrast(
     >>> why.values.shape, bool(why.additivity_error < 1e-5)
     ((20, 2), True)
     """
+    X = X if hasattr(X, "iloc") else to_numpy(X)
     groups = groups if isinstance(groups, Groups) else Groups(groups)
     same_length(X=X, groups=groups)
     if of == REST and REST not in groups.names:

@@ -96,7 +96,7 @@ def expected_gradients(
     array([[1., 1.]])
     """
     explained, rows = net_rows(model, X, output, scale)
-    origins = net_background(explained, background, rows)
+    origins = net_background(explained, X, background, rows)
     alphas = _alphas(len(origins), positive_integer(points, "points"), seed)
     values = _along(explained, rows, origins, alphas, (max_memory, "expected gradients", progress))
     return Attribution(

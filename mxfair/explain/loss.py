@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, generator, labels_vector, numbers, one_of, same_length
+from mxfair._validation import InputError, generator, labels_vector, numbers, one_of, same_length, to_numpy
 from mxfair.explain._methods import attributed, background_rows
 from mxfair.explain._model import Explained, explained_model
 from mxfair.explain.attribution import Attribution
@@ -39,7 +39,8 @@ def loss_attribution(
 
     The label of a sample is held while its features are replaced by the background's. Contributions are linear in what
     is explained. Hence the log loss takes one explanation for each label, of the samples that have it, and the squared
-    error :math:`(F - y)^2 = F^2 - 2 y F + y^2` takes two, of :math:`F^2` and of F, about the labels' mean.
+    error :math:`(F - y)^2 = F^2 - 2 y F + y^2` takes two, of :math:`F^2` and of F, about the labels' mean. Of a
+    classifier of two classes it is the Brier score: F is the probability of the second, and y is 1 for it.
 
     Parameters
     ----------
@@ -89,10 +90,11 @@ def loss_attribution(
             "'method' must not be 'deep_shap' for a loss: it explains nets only. Use 'expected_gradients'."
         )
     rng = generator(seed)
+    X = X if hasattr(X, "iloc") else to_numpy(X)
     chosen = background_rows(X, np.arange(len(X)), rng) if background is None else background
     keywords = {"columns": columns, "feature_names": feature_names, "seed": rng, **options}
     if kind == "squared":
-        return _squared(model, X, numbers(labels, "labels"), chosen, method, keywords)
+        return _squared(*_numeric(model, labels), X, chosen, method, keywords)
     return _log(model, X, labels_vector(labels), chosen, method, keywords)
 
 
@@ -110,11 +112,32 @@ def _mapped(model: Explained, name: str, host: Callable[[Any], Any], device: Cal
     return Explained(lambda X: host(model(X)), name, net=model.net, read=chained, takes_frame=model.takes_frame)
 
 
-def _squared(model: Any, X: Any, labels: np.ndarray, background: Any, method: Any, keywords: Any) -> Attribution:
+def _numeric(model: Any, labels: Any) -> tuple[Explained, np.ndarray]:
+    """Return the numbers that a squared error compares: those of a regression, or a probability and 0 or 1."""
+    classes = getattr(model, "classes_", None)
+    if classes is not None:
+        known = np.asarray(classes).tolist()
+        if len(known) != 2:
+            raise InputError(f"'loss' must be 'log' for a classifier of {len(known)} classes; got 'squared'.")
+        labels = labels_vector(labels)
+        _check_known(np.unique(labels).tolist(), known)
+        return explained_model(model, scale="probability"), (labels == known[1]).astype(np.float64)
+    labels = numbers(labels, "labels")
+    if not np.isfinite(labels).all():
+        raise InputError("'labels' must be finite; some are missing or infinite. Leave these samples out.")
+    return explained_model(model), labels
+
+
+def _check_known(labels: list[Any], classes: list[Any]) -> None:
+    strange = [label for label in labels if label not in classes]
+    if strange:
+        raise InputError(f"'labels' must be the model's classes {classes[:10]}; got {strange[0]!r}.")
+
+
+def _squared(
+    explained: Explained, labels: np.ndarray, X: Any, background: Any, method: Any, keywords: Any
+) -> Attribution:
     same_length(X=X, labels=labels)
-    if np.isnan(labels).any():
-        raise InputError("'labels' must be numbers; some are missing. Leave these samples out.")
-    explained = explained_model(model)
     middle = float(labels.mean())  # F^2 and 2 y F cancel to fewer digits the further they lie from 0
     centred = _mapped(explained, "output", lambda F: F - middle, lambda F: F - middle)
     square = _mapped(explained, "square", lambda F: (F - middle) ** 2, lambda F: (F - middle) ** 2)
@@ -142,9 +165,7 @@ def _log(model: Any, X: Any, labels: np.ndarray, background: Any, method: Any, k
     classes = getattr(model, "classes_", None)
     present = np.unique(labels).tolist()
     known = _codes(model, X) if classes is None else np.asarray(classes).tolist()
-    strange = [label for label in present if label not in known]
-    if strange:
-        raise InputError(f"'labels' must be the model's classes {known[:10]}; got {strange[0]!r}.")
+    _check_known(present, known)
     places, found = [], []
     for label in present:
         rows = np.flatnonzero(labels == label)
@@ -174,10 +195,10 @@ def _codes(model: Any, X: Any) -> list[int]:
     """Return the numbers of the classes of a net."""
     if not hasattr(model, "collect_params"):
         raise InputError("'model' must be a classifier or a net for the log loss; got a function. Wrap it.")
-    from mxfair._inference import forward
-    from mxfair.explain._net import net_input
+    from mxfair._inference import PredictGraph
+    from mxfair.explain._net import net_input, net_outputs
 
-    (raw,) = forward(model, net_input(model, X[:1]))
+    (raw,) = net_outputs(model, net_input(model, X[:1]), PredictGraph(model))
     return list(range(max(2, raw.size)))
 
 
