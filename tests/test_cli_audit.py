@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mxfair import Groups, metric
-from mxfair._audit import _passes, _sources
+from mxfair._audit import _passes, _progress, _sources
 from mxfair._audit._passes import Request, read
 from mxfair._audit._sources import sources_of
 from mxfair.cli import main
@@ -286,6 +287,8 @@ def test_a_folder_holds_every_format(tmp_path: pathlib.Path) -> None:
     suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "0")
+    (gate,) = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["gates"]
+    assert (gate["gate"], gate["status"]) == ("accuracy < 0.1", "passed")
     assert invoke(*run).exit_code == 2
     assert invoke(*run, "--overwrite").exit_code == 0
     (tmp_path / "out" / "mine.txt").write_text("mine")
@@ -304,6 +307,22 @@ def test_the_command_starts_without_engine_and_heavy_libraries(tmp_path: pathlib
         )
         done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_bar_shows_how_much_of_large_files_was_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal; where nobody watches, and for small files, nothing is written to standard error."""
+    people(200).to_csv(tmp_path / "f.csv", index=False)
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    asked = request_for(tmp_path / "f.csv")
+    for large, terminal, shown in ((0, Terminal(), True), (0, io.StringIO(), False), (10**9, Terminal(), False)):
+        monkeypatch.setattr(_progress, "LARGE", large)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        read(asked)
+        assert ("100%" in terminal.getvalue()) is shown
 
 
 def test_pred_is_short_for_prediction(tmp_path: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -95,12 +96,18 @@ def _context(options: AuditOptions, paths: list[Path], audited: Audited) -> dict
     return {**context, **audited.notes}
 
 
+def _metrics(result: AuditResult) -> str:
+    """Return the report as JSON, with what the gates say."""
+    state = {**result.report.to_dict(), "gates": [gate.to_dict() for gate in result.gates]}
+    return json.dumps(state, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def _write(out: Path, result: AuditResult, name: str) -> None:
     """Write one file, or a folder of all formats."""
     report = result.report
     writers: dict[str, Callable[[], str]] = {
         ".html": report.to_html,
-        ".json": report.to_json,
+        ".json": lambda: _metrics(result),
         ".md": report.to_markdown,
         ".xml": lambda: to_junit(result.gates, name=name),
     }

@@ -36,10 +36,10 @@ def wilson_interval(numerator: Any, denominator: Any, *, level: float = 0.95) ->
     >>> round(float(low), 3), round(float(high), 3)
     (0.0, 0.278)
     """
-    from scipy.special import ndtri
+    from statistics import NormalDist  # SciPy's takes longer to import than all of this to compute
 
     n = np.asarray(denominator, dtype=float)
-    square = ndtri((1 + check_level(level)) / 2) ** 2
+    square = NormalDist().inv_cdf((1 + check_level(level)) / 2) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.asarray(numerator, dtype=float) / n
         middle = share + square / (2 * n)

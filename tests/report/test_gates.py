@@ -278,6 +278,31 @@ def test_junit_holds_any_name(name: str) -> None:
         assert root[0][0][0].text == name
 
 
+#: Attributes and children of each element in the schema that Jenkins publishes for JUnit's format.
+SCHEMA = {
+    "testsuites": ({"name", "time", "tests", "failures", "disabled", "errors"}, {"testsuite"}),
+    "testsuite": ({"name", "tests", "failures", "errors", "time", "disabled", "skipped", "timestamp"}, {"testcase"}),
+    "testcase": ({"name", "classname", "time", "status"}, {"skipped", "error", "failure", "system-out"}),
+    "failure": ({"message", "type"}, set()),
+    "error": ({"message", "type"}, set()),
+    "skipped": ({"message"}, set()),
+    "system-out": (set(), set()),
+}
+
+
+@pytest.mark.parametrize("statuses", [[], ["passed", "failed", "not judged"]])
+def test_junit_keeps_to_the_usual_schema(statuses: list[str]) -> None:
+    """Every element has a name and numbers where they are required, and nothing that the schema does not know."""
+    root = ElementTree.fromstring(to_junit([result_of(status) for status in statuses]))
+    for element in root.iter():
+        attributes, children = SCHEMA[element.tag]
+        assert set(element.attrib) <= attributes
+        assert {child.tag for child in element} <= children
+        if element.tag in ("testsuite", "testcase"):
+            assert element.get("name")
+    assert root[0].get("tests") == str(len(root[0]))
+
+
 def test_a_report_with_scores_in_states_is_judged() -> None:
     """Nothing but states is needed."""
     table = table_of((300, 500), (200, 500))
