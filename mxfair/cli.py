@@ -219,7 +219,7 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
     "--out",
     metavar="DIR|FILE",
     type=click.Path(path_type=Path),
-    help="Write the report there too: a folder for all formats, or a file .html, .json, .md or .xml (JUnit).",
+    help="Write the report there too: a folder for all formats, or a file .html, .json, .md, .csv or .xml (JUnit).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace what --out names.")
 @_explained

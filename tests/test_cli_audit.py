@@ -283,7 +283,7 @@ def test_a_folder_holds_every_format(tmp_path: pathlib.Path) -> None:
     run = ("audit", tmp_path / "f.csv", *COMMON, "--score", "s", "--fail-if", "accuracy<0.1", "--out", tmp_path / "out")
     assert invoke(*run).exit_code == 0
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert {"report.html", "metrics.json", "report.md", "junit.xml"} <= written
+    assert written == {"report.html", "metrics.json", "report.md", "rates.csv", "model_card.md", "junit.xml"}
     suite = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "0")

@@ -11,9 +11,9 @@ from mxfair.metric._convention import COMPAT
 from mxfair.report.gates import Gate
 
 #: Formats of --out.
-FORMATS = (".html", ".json", ".md", ".xml")
+FORMATS = (".html", ".json", ".md", ".csv", ".xml")
 #: What a folder holds; nothing else is ever replaced.
-WRITTEN = ("report.html", "metrics.json", "report.md", "model_card.md", "junit.xml")
+WRITTEN = ("report.html", "metrics.json", "report.md", "rates.csv", "model_card.md", "junit.xml")
 
 
 @dataclass(frozen=True)

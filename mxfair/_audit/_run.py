@@ -109,13 +109,15 @@ def _write(out: Path, result: AuditResult, name: str) -> None:
         ".html": report.to_html,
         ".json": lambda: _metrics(result),
         ".md": report.to_markdown,
+        ".csv": report.to_csv,
         ".xml": lambda: to_junit(result.gates, name=name),
     }
     if not is_folder(out):
         write_text(out, writers[out.suffix.lower()]())
         return
     texts = {"report.html": writers[".html"], "metrics.json": writers[".json"], "report.md": writers[".md"]}
-    texts["junit.xml"] = writers[".xml"]
+    texts.update({"rates.csv": writers[".csv"], "junit.xml": writers[".xml"]})
+    texts["model_card.md"] = lambda: report.model_card().to_markdown()
     made = {file: text() for file, text in texts.items()}  # all of it before anything is written
     out.mkdir(exist_ok=True)
     for file, text in made.items():
