@@ -296,7 +296,7 @@ def test_a_folder_holds_every_format(tmp_path: pathlib.Path) -> None:
 
 
 def test_the_command_starts_without_engine_and_heavy_libraries(tmp_path: pathlib.Path) -> None:
-    """Neither help nor a small audit loads mxnet, scikit-learn, scipy or matplotlib: together they take longer than both."""
+    """Neither help nor a small audit loads mxnet, scikit-learn, scipy or matplotlib: these take longer than both."""
     people(50).to_csv(tmp_path / "f.csv", index=False)
     for arguments in (["--help"], [str(tmp_path / "f.csv"), *COMMON]):
         code = (
