@@ -152,7 +152,7 @@ def drivers(report: FairnessReport) -> list[str]:
             )
             if explanation["kind"] == "decomposition" and top:
                 names = joined([f"{one_line(r['column'], 40)} ({signed(r['contribution'])})" for r in top[:3]])
-                output = f" of the {one_line(explanation['output'], 40)}" if explanation["output"] else ""
+                output = f" ({one_line(explanation['output'], 40)})" if explanation["output"] else ""
                 pair = f"{one_line(part['group'], 40)} minus {one_line(part['against'], 40)}"
                 texts.append(f"{pair}, gap{output} {number(part['gap'])}: most comes from {names}.")
     return [*texts, "Contributions say how the model comes to a gap, not whether a column ought to count."]

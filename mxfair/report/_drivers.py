@@ -25,7 +25,7 @@ def checked(explanations: Any) -> tuple[dict[str, Any], ...]:
 
 def _one(explanation: Any) -> dict[str, Any]:
     found = explanation
-    if not isinstance(found, Mapping) and hasattr(found, "to_dict") and not hasattr(found, "columns"):
+    if not isinstance(found, Mapping) and hasattr(found, "to_dict") and not hasattr(found, "iloc"):
         found = found.to_dict()
     if isinstance(found, Mapping) and str(found.get("schema", "")).startswith(SCHEMA):
         return _decomposition(found)

@@ -200,7 +200,7 @@ def plot_decomposition(explanation: dict[str, Any], *, part: int = 0, top: int =
     _axes.row_axes(axes, len(rows), min(ends), max([*ends, min(ends) + 1e-12]))
     axes.set_ylim(len(rows) - 0.4, -0.8)
     title, right = explanation_title(explanation, chosen)
-    _axes.title(axes, _axes.plain_text(title, 40), _axes.plain_text(right, 20).replace("-", "\N{MINUS SIGN}"))
+    _axes.title(axes, _axes.plain_text(title, 40), _axes.plain_text(right, 20) if right else "")
     middle = np.arange(len(rows))
     axes.vlines(np.zeros(len(rows)), middle - 0.2, middle + 0.3, color=MUTED, linewidth=1.4, zorder=1)
     digits = decimals([row["contribution"] for row in rows])

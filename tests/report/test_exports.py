@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mxfair._validation import InputError, InputTypeError
-from mxfair.report import FairnessReport, evaluate_predictions, plots
+from mxfair.report import FairnessReport, evaluate, evaluate_predictions, plots
 from mxfair.report._json import schema
 
 DECOMPOSITION = {
@@ -152,7 +152,7 @@ def test_a_card_refuses_what_is_no_text(full):
 def test_explanations_stand_on_the_page_and_in_the_json(full):
     """The gap's parts are shown largest first, the whole gap in the title only; importances have a panel too."""
     page, state = full.to_html(), full.to_dict()
-    assert "m minus f, gap of the score 0.200: most comes from age (+0.150) and =job (+0.050)." in page
+    assert "m minus f, gap (score) 0.200: most comes from age (+0.150) and =job (+0.050)." in page
     rows = state["explanations"][0]["parts"][0]["rows"]
     assert [row["column"] for row in rows] == ["age", "=job", "(remainder)"]
     assert state["explanations"][1]["parts"][0]["rows"][0]["column"] == "job"
@@ -221,3 +221,26 @@ def test_plots_refuse_reports_that_lack_what_they_show(plain, fair):
     numbers = evaluate_predictions([1.0, 2.0], [1.0, 2.0], ["a", "b"], task="regression")
     with pytest.raises(InputError, match="different units"):
         plots.plot_gap_intervals(numbers)
+
+
+def test_what_explain_returns_is_taken_as_it_is():
+    """A gap decomposition and permutation importances stand on the page without any conversion."""
+    from sklearn.linear_model import LogisticRegression
+
+    from mxfair.explain import gap_decomposition, permutation_importance
+
+    random = np.random.default_rng(0)
+    groups = random.choice(["f", "m"], 300)
+    X = pd.DataFrame({"pay": random.normal(size=300) + (groups == "m"), "noise": random.normal(size=300)})
+    y = (X["pay"] + random.normal(size=300) > 0.5).astype(int)
+    model = LogisticRegression().fit(X.to_numpy(), y)
+    columns = {"feature_names": list(X)}
+    gap = gap_decomposition(model, X.to_numpy(), groups, **columns)
+    importance = permutation_importance(model, X.to_numpy(), y, n_repeats=2, n_bootstrap=20, seed=0, **columns)
+    report = evaluate(model, X.to_numpy(), y, groups=groups, explanations=[gap, importance])
+    first, second = report.explanations
+    frame = gap.parts[0].to_frame()
+    rows = {row["column"]: row["contribution"] for row in first["parts"][0]["rows"]}
+    assert rows["pay"] == pytest.approx(frame.loc["pay", "contribution"])
+    assert [row["column"] for row in second["parts"][0]["rows"]] == ["pay", "noise"]
+    assert "most comes from pay" in report.to_html()
