@@ -101,8 +101,8 @@ def explained_model(model: Any, *, output: Any = None, scale: str | None = None)
         one_of(scale, SCALES, "scale")
     if hasattr(model, "postprocessor_") and getattr(model, "sensitive", None) is None:
         raise InputError(
-            "'model' must decide by the columns of 'X' alone; this one also needs groups. Explain model.scores, and where "
-            "decisions are asked for give preds=model.predict(X, groups=groups)."
+            "'model' must decide by the columns of 'X' alone; this one also needs groups. Explain model.scores, and "
+            "where decisions are asked for give preds=model.predict(X, groups=groups)."
         )
     if hasattr(model, "collect_params") or hasattr(model, "net_"):
         from mxfair.explain._net import explained_net
