@@ -17,7 +17,7 @@ from mxfair.explain.importance import Importance, permutation_importance
 from mxfair.explain.loss import loss_attribution, loss_gap_decomposition
 from mxfair.explain.shapley import exact_shap, permutation_shap
 
-#: Public names that need mxnet, and where they are defined: loaded when they are asked for.
+#: Public names that need mxnet, and where they are defined: loaded when they are asked for, as the plots are.
 _NETS = {"GradientMonitor": "mxfair.explain.gradient_monitor"}
 
 __all__ = [
@@ -44,10 +44,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plots":
+        return importlib.import_module("mxfair.explain.plots")
     if name in _NETS:
         return getattr(importlib.import_module(_NETS[name]), name)
     raise AttributeError(f"module 'mxfair.explain' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NETS])
+    return sorted({*globals(), *_NETS, "plots"})

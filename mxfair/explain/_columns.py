@@ -54,6 +54,7 @@ def columns_of(X: Any, columns: Any = None, feature_names: Any = None) -> Column
     width = int(np.shape(X)[1])
     if feature_names is None and hasattr(columns, "get_feature_names_out"):
         feature_names = columns.get_feature_names_out()
+        _check_order(X, [str(name) for name in feature_names])
     if feature_names is None:
         feature_names = list(X.columns) if hasattr(X, "columns") else [f"x{j}" for j in range(width)]
     names = tuple(str(name) for name in feature_names)
@@ -66,6 +67,13 @@ def columns_of(X: Any, columns: Any = None, feature_names: Any = None) -> Column
     for j, owner in enumerate(owners):
         order.setdefault(owner, []).append(j)
     return Columns(tuple(order), tuple(np.array(v, dtype=np.int64) for v in order.values()), names)
+
+
+def _check_order(X: Any, names: list[str]) -> None:
+    """Raise where a data frame holds an encoder's features in another order than the encoder."""
+    given = [str(name) for name in getattr(X, "columns", ())]
+    if given != names and sorted(given) == sorted(names):
+        raise InputError("'X' must hold the encoder's features in their order. Use X[encoder.get_feature_names_out()].")
 
 
 def naming(X: Any, columns: Any, feature_names: Any) -> dict[str, Any]:

@@ -146,6 +146,12 @@ def game_of(explained: Explained, X: Any, background: Any, columns: Columns, max
     keep = explained.takes_frame and hasattr(X, "columns")
     if keep and not hasattr(background, "columns"):
         raise InputError("'background' must be a data frame where 'X' is one. Take rows of the same table.")
+    for name in X.columns if keep else ():
+        kinds = X[name].dtype, background[name].dtype
+        if kinds[0] != kinds[1] and "category" in map(str, kinds):
+            raise InputError(
+                f"'background' must hold the categories of 'X'; those of {name!r} differ. Take rows of the same table."
+            )
     given = X
     X, background = (X, background) if keep else (to_numpy(X), to_numpy(background))
     if len(X) == 0 or len(background) == 0 or X.ndim != 2 or X.shape[1:] != background.shape[1:]:

@@ -12,7 +12,7 @@ import numpy as np
 from mxfair._validation import InputError, labels_vector, one_of, same_length
 from mxfair.explain.attribution import Attribution
 from mxfair.explain.decomposition import GapDecomposition
-from mxfair.explain.gap_part import LABELS, REMAINDER, GapPart
+from mxfair.explain.gap_part import GAP, LABELS, REMAINDER, GapPart
 from mxfair.groups import Groups
 
 #: Criteria of the gaps that can be decomposed; the others are not about means of outputs.
@@ -119,6 +119,14 @@ def decompose(
 ) -> GapDecomposition:
     """Return what the columns contribute to the gaps that are asked for."""
     parts, masks = [], []
+    taken = [name for name in owners.names if name in (LABELS, REMAINDER, GAP)]
+    if taken:
+        raise InputError(f"Columns must not be named {taken[0]!r}, as a row of the table is. Rename it.")
+    if not np.isfinite(attribution.residuals).all():
+        raise InputError(
+            f"The contributions must add up to the outputs; those of {attribution.method} do not. Use another method, "
+            "such as expected_gradients or permutation_shap."
+        )
     base = attribution.base_values - attribution.base_values[0]  # 0, not rounding errors, where one base serves all
     contributions = np.column_stack([attribution.values @ owners.matrix, base, attribution.residuals])
     for condition, rows in question.masks(len(groups)):

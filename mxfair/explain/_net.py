@@ -1,4 +1,4 @@
-"""Gluon nets and the estimators around them as what is explained, with gradients by the data."""
+"""Gluon nets and the estimators around them as what is explained."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from mxfair._compat import import_mxnet
-from mxfair._inference import PredictGraph, context_of, forward, is_probability
+from mxfair._inference import PredictGraph, forward, is_probability
 from mxfair._validation import InputError, to_numpy
-from mxfair.explain._gradient import NetGradient
 from mxfair.explain._model import Explained, class_place, decision_of, no_output, output_index
 
 mx: Any = import_mxnet()
 
-__all__ = ["explained_net", "gradients", "net_input", "net_outputs"]
+__all__ = ["explained_net", "net_input", "net_outputs"]
 
 #: Operators that end a net whose outputs are probabilities.
 _TO_PROBABILITY = ("sigmoid", "softmax", "SoftmaxActivation", "SoftmaxOutput")
@@ -131,32 +130,3 @@ def net_input(net: Any, X: Any, features: Any = None) -> np.ndarray:
     if not np.isfinite(X).all():
         raise InputError("'X' must be finite; got NaN or infinity. Impute missing values first.")
     return X
-
-
-def gradients(model: Explained, rows: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield (numbers, gradients by the data) of pieces of rows, as NDArrays on the net's device, in predict mode.
-
-    Parameters
-    ----------
-    model : Explained
-        With a net.
-    rows : iterable of NDArray
-        Pieces, on the net's device; a piece may be reused by the caller after its turn.
-
-    Yields
-    ------
-    tuple of NDArray
-        Shapes (n,) and that of the piece.
-    """
-    gradient: Any = None
-    for part in rows:
-        with mx.autograd.pause(train_mode=False):
-            gradient = gradient or NetGradient(model, part.shape[1:])
-            value, slope = gradient.at(gradient.enter(part))
-            slope = gradient.back(slope).reshape(part.shape)
-        yield value, slope
-
-
-def net_context(model: Explained) -> Any:
-    """Return the device of the explained net."""
-    return context_of(model.net)

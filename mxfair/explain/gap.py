@@ -137,7 +137,7 @@ def gap_decomposition(
         labels, condition, criterion, output, pair, positive_integer(min_support, "min_support"), check_level(level)
     )
     question.masks(len(groups))  # what cannot be asked is told before any work
-    regroup = attribution is not None and columns is not None and not _is_raw(attribution, columns)
+    regroup = attribution is not None and columns is not None and not _is_raw(attribution, X, columns, feature_names)
     if attribution is None:
         rng = generator(seed)
         chosen = _background(X, groups, background, rng)
@@ -151,10 +151,13 @@ def gap_decomposition(
     return decompose(attribution, owners, groups, question, decided)
 
 
-def _is_raw(attribution: Attribution, columns: Any) -> bool:
-    """Return whether contributions are those of raw columns already, as some methods give them."""
-    names = [column["name"] for column in getattr(columns, "columns_", ())] or list(columns)
-    return names == attribution.feature_names
+def _is_raw(attribution: Attribution, X: Any, columns: Any, feature_names: Any) -> bool:
+    """Return whether contributions are those of the raw columns of X already, as some methods give them."""
+    if np.ndim(X) != 2:
+        raise InputError("'X' must be the table that was explained, for columns=; got no table. Pass it.")
+    if feature_names is None and np.shape(X) == attribution.values.shape:
+        feature_names = attribution.feature_names
+    return list(columns_of(X, columns, feature_names).names) == attribution.feature_names
 
 
 def _background(X: Any, groups: Groups, background: Any, rng: np.random.Generator) -> Any:

@@ -20,6 +20,7 @@ from mxfair.explain import (
     partial_dependence,
     permutation_importance,
     permutation_shap,
+    saliency,
 )
 from mxfair.explain._model import explained_model
 from mxfair.postprocessing import GroupThresholds, PostProcessed
@@ -247,3 +248,62 @@ def test_an_ensemble_of_classifiers_is_read_by_its_scores():
     assert np.allclose(explained_model(model)(X), model.decision_function(X), atol=1e-5)
     chances = explained_model(model, scale="probability", output=0)(X)
     assert np.allclose(chances, model.predict_proba(X)[:, 0], atol=1e-6)
+
+
+def test_contributions_of_raw_columns_are_not_grouped_again():
+    """columns= names features of X, whether an attribution is one of features or of raw columns already."""
+
+    def model(rows):
+        return rows[:, 0] + 2 * rows[:, 1] + 4 * rows[:, 2]
+
+    columns = {"job": [0, 1]}
+    by_feature = permutation_shap(model, X, X[:10], n_permutations=2, seed=0)
+    by_column = permutation_shap(model, X, X[:10], columns=columns, n_permutations=2, seed=0)
+    one, two = (
+        gap_decomposition(None, X, GROUPS, attribution=a, columns=columns).part for a in (by_feature, by_column)
+    )
+    assert one.columns == two.columns == ("job", "x2", "x3")
+    assert np.allclose(one.values, two.values)
+
+
+def test_a_column_may_have_the_name_of_its_first_feature():
+    """An attribution of features is grouped though the raw column is called as a feature is."""
+    known = permutation_shap(lambda rows: rows.sum(axis=1), X, X[:10], n_permutations=2, seed=0)
+    gap = gap_decomposition(None, X, GROUPS, attribution=known, columns={"x0": [0, 1]})
+    assert gap.columns == ("x0", "x2", "x3")
+
+
+def test_contributions_that_do_not_add_up_are_no_gap():
+    """Gradients alone are not taken for the parts of a gap."""
+    model = net(nn.Dense(1))
+    with pytest.raises(InputError, match="must add up"):
+        gap_decomposition(model, X, GROUPS, attribution=saliency(model, X))
+
+
+def test_no_column_is_named_as_a_row_of_the_table():
+    """A column called (gap) would be lost behind the gap."""
+    with pytest.raises(InputError, match="must not be named"):
+        gap_decomposition(net(nn.Dense(1)), X, GROUPS, feature_names=["(gap)", "b", "c", "d"], seed=0)
+
+
+def test_a_frame_has_the_features_of_the_encoder_in_its_order():
+    """Names of an encoder are not put on the columns of a data frame by place."""
+    people = pd.DataFrame({"age": X[:, 0], "job": np.where(X[:, 1] > 0, "u", "v")})
+    encoder = mxfair.preprocessing.TabularEncoder().fit(people)
+    rows = pd.DataFrame(encoder.transform(people), columns=encoder.get_feature_names_out()).iloc[:, ::-1]
+    with pytest.raises(InputError, match="in their order"):
+        permutation_importance(lambda frame: frame["age"], rows, LABELS, columns=encoder, returns="logit", seed=0)
+
+
+def test_a_background_has_the_categories_of_the_rows():
+    """Columns of categories do not become plain objects on their way into the model."""
+    frame = FRAME.assign(k=pd.Categorical(GROUPS, categories=["a", "b", "z"]))
+    other = FRAME.assign(k=pd.Categorical(GROUPS, categories=["a", "b"]))
+    with pytest.raises(InputError, match="categories of 'X'"):
+        permutation_shap(lambda rows: rows["k"].cat.codes.to_numpy(), frame[:3], other[:10], seed=0)
+
+
+def test_plots_are_there_without_an_import_of_their_own():
+    """explain.plots is found from the package, as the page on explanations writes it."""
+    assert "gap" in mxfair.explain.plots.__all__
+    assert "plots" in dir(mxfair.explain)
