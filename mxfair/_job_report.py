@@ -11,6 +11,7 @@ import numpy as np
 import mxfair
 from mxfair import _model_dir, report
 from mxfair._compat import import_mxnet
+from mxfair._job_titles import TITLES
 from mxfair._task import Task
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 mx: Any = import_mxnet()
 
-__all__ = ["TITLES", "make_report", "prediction_table"]
-
-TITLES = {"plain": "plain", "fairbatch": "FairBatch", "barycenter": "barycenter"}
+__all__ = ["make_report", "prediction_table"]
 
 
 def make_report(
@@ -32,14 +31,19 @@ def make_report(
     values: Mapping[str, np.ndarray],
     histories: Mapping[str, History],
     notes: Mapping[str, str],
+    explanations: Mapping[str, Any],
 ) -> report.FairnessReport:
-    """Return the report of the test rows; `values` are scores or, of a regression, predictions by model."""
+    """Return the report of the test rows; `values` are scores or, of a regression, predictions by model.
+
+    `explanations` are the nets' decomposed gaps, by title.
+    """
     return report.FairnessReport(
         [_evaluation(task, name, found) for name, found in values.items()],
         title=f"{task.name}: {task.label} by {task.test.groups.name}",
         criterion=options.criterion,
         histories={TITLES[name]: history.to_frame() for name, history in histories.items()},
         context=_context(options, task, notes),
+        explanations=explanations,
     )
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mxfair import _model_dir, net, training
+from mxfair import _model_dir, datasets, net, training
 from mxfair._compat import import_mxnet
-from mxfair._inference import forward, scores
+from mxfair._job_models import drivers
+from mxfair._job_models import outputs as _outputs
 from mxfair._job_options import Options
-from mxfair._job_report import TITLES, make_report, prediction_table
+from mxfair._job_report import make_report, prediction_table
+from mxfair._job_titles import TITLES
 from mxfair._table_file import group_columns, read_table
 from mxfair._task import Part, Task, load_task
-from mxfair._validation import InputError, generator, one_of, plural, to_numpy
+from mxfair._validation import InputError, generator, one_of, plural
 from mxfair.criterion import criterion_named
 from mxfair.data import DataLoader, FairDataLoader
 from mxfair.data.controller import controller_named
@@ -73,9 +77,10 @@ def run(options: Options) -> None:
         step = WassersteinBarycenter(eps=options.eps or 0.0)
         step.fit(_outputs(setup.models[PLAIN], encoder.transform(held_out.frame), scale), None, held_out.groups)
         values[BARYCENTER] = step.transform(values[PLAIN], task.test.groups)
-    result = make_report(options, task, values, histories, _notes(options, setup, held_out))
+    driven = drivers(task, {TITLES[name]: model for name, model in setup.models.items()}, encoder, X, X_test)
+    result = make_report(options, task, values, histories, _notes(options, setup, held_out), driven)
     with _model_dir.written_whole(options.out) as folder:
-        _model_dir.save_model(folder, setup.models, encoder, _description(options, task), step)
+        _model_dir.save_model(folder, setup.models, encoder, _description(options, task, held_out), step)
         result.save(folder / "report.html")
         result.save(folder / "metrics.json")
         prediction_table(task, values).to_csv(folder / "predictions.csv", index=False)
@@ -199,15 +204,6 @@ def _train(options: Options, setup: _Setup) -> dict[str, training.History]:
     return histories
 
 
-def _outputs(model: Any, X: np.ndarray, scale: Any) -> np.ndarray:
-    """Return scores or, with a scale, predictions in the label's unit."""
-    raw = np.concatenate([to_numpy(out) for out in forward(model, X)])
-    if scale is None:
-        return scores(raw)
-    mean, sd = scale
-    return raw.reshape(-1).astype(np.float64) * sd + mean
-
-
 def _notes(options: Options, setup: _Setup, held_out: Part | None) -> dict[str, str]:
     """Return what the report says about this run beside its options."""
     findings = " ".join(str(finding) for finding in setup.loaders[FAIR].batch_sampler.findings)
@@ -218,7 +214,7 @@ def _notes(options: Options, setup: _Setup, held_out: Part | None) -> dict[str, 
     return notes
 
 
-def _description(options: Options, task: Task) -> dict[str, Any]:
+def _description(options: Options, task: Task, held_out: Part | None) -> dict[str, Any]:
     return {
         "net": options.net_name,
         "task": "regression" if task.regression else "classification",
@@ -229,6 +225,27 @@ def _description(options: Options, task: Task) -> dict[str, Any]:
         "groups": task.train.groups.name,
         "group_columns": list(task.group_names),
         "criterion": options.criterion,
+        "source": _source(options, task, held_out),
+    }
+
+
+def _source(options: Options, task: Task, held_out: Part | None) -> dict[str, Any]:
+    """Return what the nets were trained on; a file by its way from the folder, so that both can move together."""
+    data = options.data
+    if data not in datasets.LOADERS:
+        with contextlib.suppress(ValueError):  # another drive
+            data = os.path.relpath(Path(data).resolve(), options.out.resolve())
+        data = Path(data).as_posix()
+    return {
+        "data": data,
+        "positive": options.positive,
+        "exclude": list(options.exclude),
+        "split": task.split,
+        "test_size": options.test_size,
+        "seed": options.seed,
+        "training_rows": len(task.train.labels),
+        "held_out_rows": 0 if held_out is None else len(held_out.labels),
+        "test_rows": len(task.test.labels),
     }
 
 

@@ -19,14 +19,40 @@ from mxfair.preprocessing import TabularEncoder, load_step
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_target", "load_model", "places", "predictions", "save_model", "written_whole"]
+__all__ = [
+    "EXPLANATION",
+    "check_target",
+    "is_explanation",
+    "load_model",
+    "places",
+    "predictions",
+    "read_predictions",
+    "read_state",
+    "save_model",
+    "written_whole",
+]
 
-_SCHEMA = "mxfair.model/1"
+#: The second version also says what the nets were trained on (`source`); the first is still read.
+_SCHEMAS = ("mxfair.model/1", "mxfair.model/2")
 _FILE = "model.json"
 #: The post-processor of the first net's predictions.
 _STEP = "barycenter"
 #: What `mxfair train` writes; nothing else is ever replaced.
 WRITTEN = (_FILE, "report.html", "metrics.json", "predictions.csv", "plain.params", "fairbatch.params", f"{_STEP}.npz")
+#: The folder inside it that `mxfair explain` writes, and what may lie there.
+EXPLANATION = "explain"
+EXPLAINED = (
+    "explain.html",
+    "explain.json",
+    "gap.csv",
+    "gap_change.csv",
+    "gap_by_label.csv",
+    "gap_from_other_group.csv",
+    "importance.csv",
+    "dependence.csv",
+    "contributions_by_group.csv",
+    "proxies.csv",
+)
 
 
 def check_target(out: Path, overwrite: bool) -> None:
@@ -41,7 +67,7 @@ def check_target(out: Path, overwrite: bool) -> None:
             raise InputError(
                 f"--out must be a new or empty folder; '{out}' has files. Add --overwrite or choose another."
             )
-        foreign = sorted(p.name for p in out.iterdir() if p.name not in WRITTEN)
+        foreign = sorted(p.name for p in out.iterdir() if p.name not in WRITTEN and not is_explanation(p))
         if foreign or not (out / _FILE).is_file():
             raise InputError(
                 f"--overwrite replaces only what mxfair train wrote; '{out}' holds other files. Choose another."
@@ -51,6 +77,11 @@ def check_target(out: Path, overwrite: bool) -> None:
         raise InputError(f"--out must be in a folder that can be written; '{parent}' cannot be made. Choose another.")
     if parent.is_dir() and not os.access(parent, os.W_OK):
         raise InputError(f"--out must be in a folder that can be written; '{parent}' is not. Choose another.")
+
+
+def is_explanation(folder: Path) -> bool:
+    """Return whether a folder holds what `mxfair explain` wrote, and nothing else."""
+    return folder.is_dir() and all(path.name in EXPLAINED for path in folder.iterdir())
 
 
 def _can_make(folder: Path) -> bool:
@@ -92,7 +123,7 @@ def save_model(
     if step is not None:
         step.save(folder / f"{_STEP}.npz")
         after = [_STEP]
-    state = {"schema": _SCHEMA, **description, "models": [*nets, *after], "encoder": encoder.to_dict()}
+    state = {"schema": _SCHEMAS[-1], **description, "models": [*nets, *after], "encoder": encoder.to_dict()}
     (folder / _FILE).write_text(json.dumps(state, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -101,20 +132,13 @@ def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dic
     from mxfair import net as nets
     from mxfair import postprocessing  # noqa: F401  # its steps can be read once it is imported
 
-    if not (folder / _FILE).is_file():
-        raise InputError(f"'{folder}' must be a folder that mxfair train wrote; it has no {_FILE}. Check the path.")
+    state = read_state(folder)
     try:
-        state = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        if state.get("schema") != _SCHEMA:
-            raise InputError(f"'{folder / _FILE}' must have the schema {_SCHEMA!r}; got {state.get('schema')!r}.")
-        _check_state(state)
         encoder = TabularEncoder.from_dict(state["encoder"])
         name = one_of(name or state["models"][-1], state["models"], "--model")
         net = nets.make(state["net"], len(encoder.get_feature_names_out()), state["n_outputs"])
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"'{folder / _FILE}' is damaged ({type(error).__name__}). Train the model again.") from error
+        raise _damaged(folder, error) from error
     step = None
     if name == _STEP:
         name, step = state["models"][0], _load_step(folder / f"{_STEP}.npz")
@@ -124,6 +148,40 @@ def load_model(folder: Path, name: str | None) -> tuple[Any, TabularEncoder, dic
     except Exception as error:  # mxnet raises MXNetError, AssertionError or OSError, depending on the damage
         raise InputError(f"'{params}' is missing or damaged. Train the model again.") from error
     return net, encoder, state, step
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what model.json says."""
+    if not (folder / _FILE).is_file():
+        raise InputError(f"'{folder}' must be a folder that mxfair train wrote; it has no {_FILE}. Check the path.")
+    try:
+        state: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        if state.get("schema") not in _SCHEMAS:
+            raise InputError(f"'{folder / _FILE}' must have the schema {_SCHEMAS[-1]!r}; got {state.get('schema')!r}.")
+        _check_state(state)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _damaged(folder, error) from error
+    return state
+
+
+def _damaged(folder: Path, error: Exception) -> Exception:
+    """Return the error to raise: what is wrong by our own checks as it is, anything else as damage."""
+    if isinstance(error, InputError):
+        return error
+    return InputError(f"'{folder / _FILE}' is damaged ({type(error).__name__}). Train the model again.")
+
+
+def read_predictions(folder: Path) -> pd.DataFrame | None:
+    """Return the recorded rows, labels and predictions of the test rows; None where they are gone or damaged."""
+    import pandas as pd
+
+    try:
+        found = pd.read_csv(folder / "predictions.csv", dtype={"label": str}, keep_default_na=False)
+        found["row"] = found["row"].astype(np.int64)
+        found["label"]  # it must be there
+    except (OSError, ValueError, LookupError):
+        return None
+    return found
 
 
 def _check_state(state: dict[str, Any]) -> None:

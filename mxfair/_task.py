@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mxfair import datasets
-from mxfair._table_file import MAX_CLASSES, column, column_names, group_columns, read_table
+from mxfair._table_file import CUT, MAX_CLASSES, column, column_names, cut_of, group_columns, read_table
 from mxfair._validation import InputError, plural
 from mxfair.datasets._bunch import random_split
 from mxfair.groups import Groups
@@ -18,7 +18,7 @@ from mxfair.groups import Groups
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Part", "Task", "is_value", "load_task"]
+__all__ = ["Part", "Task", "is_value", "load_rows", "load_task"]
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,10 @@ def load_task(
             raise InputError(
                 f"--label, --positive and --task are for files; '{data}' comes with its own. Leave them out."
             )
-        bunch = datasets.load(data)
+        frame, columns, bunch = _of_name(data)
         kind = "regression" if bunch.task == "regression" else "classification"
-        label, frame, target = str(bunch.target.name or "target"), bunch.data, bunch.target
+        label, target, split = str(bunch.target.name or "target"), bunch.target, bunch.split
         meaning = bunch.positive if kind == "regression" else f"1 ({bunch.positive})"
-        tables = [table for table in (bunch.meta, frame, bunch.groups) if table is not None]  # readable names win
-        columns, split = {c: table[c] for table in tables for c in table.columns}, bunch.split
         groups = list(groups) or [str(bunch.groups.columns[0])]
     else:
         frame = read_table(data)
@@ -117,6 +115,69 @@ def load_task(
     if not meaning and len(classes) == 2:
         meaning = str(classes[-1])
     return Task(Path(data).name, label, classes, meaning, parts[0], parts[1], how, tuple(groups))
+
+
+def _of_name(data: str) -> tuple[pd.DataFrame, dict[str, Any], Any]:
+    """Return the features of a data set, the columns that groups may come from, and the whole of it."""
+    bunch = datasets.load(data)
+    tables = [table for table in (bunch.meta, bunch.data, bunch.groups) if table is not None]  # readable names win
+    return bunch.data, {name: table[name] for table in tables for name in table.columns}, bunch
+
+
+def load_rows(
+    data: str,
+    *,
+    label: str,
+    groups: Sequence[str],
+    classes: Sequence[Any],
+    features: Sequence[str],
+    text: Sequence[str],
+) -> Part:
+    """Return all rows of a data set or a file that a trained net is to be applied to, with their labels.
+
+    Parameters
+    ----------
+    data : str
+        Name of a data set, or path of a file.
+    label, groups, classes
+        As the `Task` of the training has them.
+    features : sequence of str
+        Columns that the net takes.
+    text : sequence of str
+        Columns to be read as text, whatever they hold.
+    """
+    if data in datasets.LOADERS:
+        frame, columns, bunch = _of_name(data)
+        columns = {**columns, str(bunch.target.name or "target"): bunch.target}
+    else:
+        frame = read_table(data, text=text)
+        columns = {name: frame[name] for name in frame.columns}
+    sources = [name if name in columns or not CUT.fullmatch(name) else cut_of(name).source for name in groups]
+    absent = [name for name in dict.fromkeys([label, *sources, *features]) if name not in columns]
+    if absent:
+        raise InputError(
+            f"'{data}' must have the columns of the training; it lacks {column_names(absent)}. Choose other data."
+        )
+    target = columns[label]
+    _check_present(target, label)
+    values = _places(target, label, classes) if classes else _values(target, label)
+    return Part(frame[list(features)], values, Groups(group_columns(columns, groups)), np.arange(len(frame)))
+
+
+def _places(target: Any, name: str, classes: Sequence[Any]) -> np.ndarray:
+    """Return the place of each label among the classes of the training."""
+    import pandas as pd
+
+    places = pd.Index(list(classes), dtype=object).get_indexer(target.astype(object))
+    if (places < 0).any():  # a number that was text, or the other way round
+        places = pd.Index([str(value) for value in classes]).get_indexer(target.astype(str))
+    if (places < 0).any():
+        strange = column_names([target.iloc[int(np.argmax(places < 0))]])
+        raise InputError(
+            f"The label column '{name}' must hold the classes of the training, {column_names(classes)}; got {strange}. "
+            "Correct or remove these rows."
+        )
+    return np.asarray(places, dtype=np.int64)
 
 
 def _check_present(target: Any, name: str) -> None:

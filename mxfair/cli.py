@@ -1,4 +1,4 @@
-"""The command line: ``mxfair train``, ``mxfair predict``, ``mxfair audit`` and ``mxfair compare``."""
+"""The command line: ``mxfair train``, ``predict``, ``explain``, ``audit`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -150,6 +150,44 @@ def predict(folder: Path, file: str, model: str | None, out: Path | None, overwr
         from mxfair.report._files import write_text
 
         write_text(out, text)
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--data", metavar="NAME|FILE", help="Explain all rows of these data instead of the test rows.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="plain, fairbatch or barycenter; repeatable.")
+@click.option("--output", metavar="CLASS", help="Which of more than two classes is explained.")
+@click.option("--scale", default="logit", show_default=True, metavar="NAME", help="logit or probability, of classes.")
+@click.option(
+    "--method",
+    metavar="NAME",
+    help="expected_gradients (default), deep_shap or permutation_shap: how contributions are measured.",
+)
+@click.option("--rows", default=4000, show_default=True, type=click.IntRange(min=2), help="Rows that are explained.")
+@click.option(
+    "--background", default=100, show_default=True, type=click.IntRange(min=1), help="Rows they are compared with."
+)
+@click.option(
+    "--top", default=4, show_default=True, type=click.IntRange(min=1), help="Columns that curves are drawn of."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0, max=2**31 - 1))
+@click.option(
+    "--out",
+    metavar="DIR|FILE",
+    type=click.Path(path_type=Path),
+    help="A folder for page, JSON and tables, or a file .html or .json. Default: the folder explain in DIR.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier explanation there.")
+@_explained
+def explain(**options: Any) -> None:
+    """Say what drives the gap of the nets in a folder.
+
+    DIR is what `mxfair train` wrote. Its test rows are explained, plain and fair net side by side: which columns the
+    gap comes from, which stand for the group, what accuracy and gap owe to each, and how the output moves with them.
+    """
+    from mxfair import _explain_job
+
+    _explain_job.run(_explain_job.ExplainOptions(**options))
 
 
 @main.command()

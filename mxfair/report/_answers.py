@@ -154,5 +154,6 @@ def drivers(report: FairnessReport) -> list[str]:
                 names = joined([f"{one_line(r['column'], 40)} ({signed(r['contribution'])})" for r in top[:3]])
                 output = f" ({one_line(explanation['output'], 40)})" if explanation["output"] else ""
                 pair = f"{one_line(part['group'], 40)} minus {one_line(part['against'], 40)}"
-                texts.append(f"{pair}, gap{output} {number(part['gap'])}: most comes from {names}.")
+                model = f"{one_line(explanation['model'], 40)}: " if explanation.get("model") else ""
+                texts.append(f"{model}{pair}, gap{output} {number(part['gap'])}: most comes from {names}.")
     return [*texts, "Contributions say how the model comes to a gap, not whether a column ought to count."]

@@ -15,9 +15,11 @@ _IMPORTANCE = ("importance", "gap", "overall", "mean", "value")
 
 
 def checked(explanations: Any) -> tuple[dict[str, Any], ...]:
-    """Return explanations as plain values: gap decompositions, and importances by column."""
+    """Return explanations as plain values: gap decompositions, and importances by column; a mapping names models."""
     if explanations is None:
         return ()
+    if isinstance(explanations, Mapping) and not {"schema", "kind"} & set(explanations):
+        return tuple({**_one(found), "model": str(name)} for name, found in explanations.items())
     if isinstance(explanations, Mapping) or not isinstance(explanations, Sequence):
         explanations = [explanations]
     return tuple(_one(explanation) for explanation in explanations)
@@ -57,7 +59,7 @@ def _decomposition(found: Mapping[str, Any]) -> dict[str, Any]:
         )
     if not parts or not any(part["rows"] for part in parts):
         raise InputError("'explanations' must hold decompositions with rows; got one without. Check what made it.")
-    names = {name: str(found.get(name, "")) for name in ("output", "method", "attribute")}
+    names = {name: str(found.get(name, "")) for name in ("model", "output", "method", "attribute")}
     return {"kind": "decomposition", **names, "parts": parts}
 
 
@@ -149,9 +151,13 @@ def explanation_title(explanation: dict[str, Any], part: dict[str, Any]) -> tupl
     """Return what a part is of, and for a decomposition its gap."""
     if explanation["kind"] == "importance":
         of = part.get("title") or ""
-        return f"Importance{', ' + of if of else ''}", ""
+        return f"{_of_model(explanation)}Importance{', ' + of if of else ''}", ""
     where = "" if part["condition"] in ("", "all") else f", {part['condition']}"
-    return f"{part['group']} minus {part['against']}{where}", f"gap {number(part['gap'])}"
+    return f"{_of_model(explanation)}{part['group']} minus {part['against']}{where}", f"gap {number(part['gap'])}"
+
+
+def _of_model(explanation: dict[str, Any]) -> str:
+    return f"{explanation['model']}: " if explanation.get("model") else ""
 
 
 def decimals(values: Sequence[float]) -> int:

@@ -57,9 +57,9 @@ class FairnessReport:
         Gaps as that toolkit takes them, see `mxfair.metric.difference`; `reference` is then its privileged group.
     min_support : float, default=0
         Groups with fewer samples behind a figure are shown, and left out of its gap.
-    explanations : sequence, optional
+    explanations : sequence, or mapping of str to one, optional
         What drives the gap: gap decompositions of `mxfair.explain` (or what their `to_dict` returns), and importances
-        (a data frame by column, or anything whose `to_frame` returns one).
+        (a data frame by column, or anything whose `to_frame` returns one). A mapping says of which model each is.
     front : DataFrame or sequence of mappings, optional
         Other models along an accuracy-fairness front, with columns "gap", of the report's criterion, and "accuracy",
         and maybe "name".
@@ -95,7 +95,7 @@ class FairnessReport:
         reference: Any = None,
         compat: str | None = None,
         min_support: float = 0,
-        explanations: Sequence[Any] = (),
+        explanations: Any = (),
         front: Any = None,
         paired: Mapping[str, Any] | None = None,
     ) -> None:

@@ -14,9 +14,12 @@ import mxfair
 #: From the top to the bottom: a module imports modules further down, itself, and nothing above.
 LAYERS = (
     "cli",
+    "_explain_job",
     "_main_job",
     "_job_report",
+    "_job_models",
     "_job_options",
+    "_job_titles",
     "_model_dir",
     "_audit",
     "_task",

@@ -25,6 +25,7 @@ OBJECTS = public_objects()
 NOT_PUBLIC = {
     "mxfair.cli.audit": "a command, run by its name in the shell",
     "mxfair.cli.compare": "a command, run by its name in the shell",
+    "mxfair.cli.explain": "a command, run by its name in the shell",
     "mxfair.cli.predict": "a command, run by its name in the shell",
     "mxfair.cli.train": "a command, run by its name in the shell",
     "mxfair.data.controller.controller_named": "shared by the modules of the package",

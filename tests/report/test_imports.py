@@ -30,10 +30,13 @@ def test_all_names_what_is_public():
 
     assert sorted(mxfair.report.__all__) == [
         "Evaluation",
+        "ExplanationReport",
         "FairnessReport",
         "ModelCard",
+        "ModelExplanation",
         "RegressionEvaluation",
         "evaluate",
         "evaluate_predictions",
+        "explain",
     ]
     assert all(getattr(mxfair.report, name).__doc__ for name in mxfair.report.__all__)
