@@ -87,9 +87,10 @@ def explained_model(model: Any, *, output: Any = None, scale: str | None = None)
         Which of several outputs: a class of an estimator, else an index. Default: the only one; the positive (second)
         of two classes. Of more it must be said.
     scale : {"logit", "probability"}, optional
-        What classifiers are explained by. Default: the logit of nets (their raw output; of two outputs the second minus
-        the first), the probability of other classifiers; where they have none, their decision function, or whether they
-        decide for the class. Functions are explained as they are.
+        What classifiers are explained by. Default: the logit of nets (of a net by itself the raw output; of two outputs
+        the second minus the first; of a classifier's several classes log p / (1 - p)), the probability of other
+        classifiers; where they have none, their decision function, or whether they decide for the class. Functions are
+        explained as they are.
 
     Returns
     -------

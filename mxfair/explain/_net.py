@@ -60,7 +60,9 @@ def explained_net(model: Any, *, output: Any = None, scale: str | None = None) -
             raw = mx.nd.log(mx.nd.maximum(raw, _LEAST))
         if wanted == "probability":
             return mx.nd.softmax(raw)[:, k]
-        return raw[:, k] - raw[:, 1 - k] if width == 2 else raw[:, k]
+        if width == 2:
+            return raw[:, k] - raw[:, 1 - k]
+        return raw[:, k] if scale is None and place is None else _against_all(raw, k)
 
     features = getattr(estimator, "feature_names_in_", None)
 
@@ -74,6 +76,14 @@ def explained_net(model: Any, *, output: Any = None, scale: str | None = None) -
         return Explained(_from_outside(estimator, place, wanted), name, takes_frame=True)
     name = scale or "output" if place is None else _name(classes, place, wanted)
     return Explained(predict, name, net=net, read=read, features=features)
+
+
+def _against_all(raw: Any, k: int) -> Any:
+    """Return the log-odds of a class among several: a shift of all scores, which decides nothing, has no part in it."""
+    beside = [raw[:, low:high] for low, high in ((0, k), (k + 1, raw.shape[1])) if low < high]
+    others = mx.nd.concat(*beside, dim=1)
+    largest = mx.nd.max(others, axis=1, keepdims=True).detach()
+    return raw[:, k] - mx.nd.log(mx.nd.exp(mx.nd.broadcast_sub(others, largest)).sum(axis=1)) - largest.reshape((-1,))
 
 
 def _ends_in_probability(graph: PredictGraph) -> bool:

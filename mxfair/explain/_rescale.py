@@ -62,7 +62,8 @@ def _head(explained: Explained, here: np.ndarray, there: np.ndarray) -> np.ndarr
             return found
     raise InputError(
         "The explained number must be a linear function of the net's outputs, or one of a single output, for "
-        "deep_shap; a probability among several classes is none. Use scale='logit', or expected_gradients."
+        "deep_shap; a probability or log-odds among several classes is none. Explain the raw output (of model.net_), "
+        "or use expected_gradients."
     )
 
 

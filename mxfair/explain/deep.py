@@ -43,7 +43,8 @@ def deep_shap(
     background : array, shape (n_background, n_features)
         What "on average" means: a hundred rows of the training data, or of another group. All are used.
     output, scale, columns, feature_names, max_memory, progress
-        See `expected_gradients`. A probability among more than two classes is refused: its rule would not add up.
+        See `expected_gradients`. A probability or the log-odds of one of more than two classes are refused, since their
+        rule would not add up: explain ``model.net_``, whose raw outputs are taken.
 
     Returns
     -------

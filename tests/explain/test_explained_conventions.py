@@ -307,3 +307,18 @@ def test_plots_are_there_without_an_import_of_their_own():
     """explain.plots is found from the package, as the page on explanations writes it."""
     assert "gap" in mxfair.explain.plots.__all__
     assert "plots" in dir(mxfair.explain)
+
+
+def test_the_logit_among_three_classes_is_that_of_the_probability():
+    """Log-odds of a class do not change with a shift of all scores, and are those of scikit-learn's classifiers."""
+    labels = np.digitize(X[:, 0], [-0.5, 0.5])
+    model = GluonClassifier((4,), epochs=2, random_state=0).fit(X, labels)
+    probability = model.predict_proba(X)[:, 2]
+    expected = np.log(probability / (1 - probability))
+    assert np.allclose(explained_model(model, output=2)(X), expected, atol=1e-5)
+    assert np.allclose(explained_model(model.net_, output=2, scale="logit")(X), expected, atol=1e-5)
+    assert np.allclose(explained_model(model.net_, output=2)(X), model.decision_function(X)[:, 2], atol=1e-5)
+    assert expected_gradients(model, X, X[:10], output=2, points=50).additivity_error < 0.01
+    with pytest.raises(InputError, match=r"model\.net_"):
+        deep_shap(model, X[:3], X[:10], output=2)
+    assert deep_shap(model.net_, X[:3], X[:10], output=2).additivity_error < 1e-5
