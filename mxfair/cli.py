@@ -22,6 +22,10 @@ __all__ = ["main"]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+#: Commands of which code 1 says that a gate did not pass, and nothing else.
+_GATED = ("audit", "compare")
+
+
 def _explained(command: Callable[..., None]) -> Callable[..., None]:
     """Show what is wrong with the input as one sentence with exit code 2; anything else is a defect of mxfair."""
 
@@ -33,18 +37,23 @@ def _explained(command: Callable[..., None]) -> Callable[..., None]:
                 warnings.showwarning = _note
                 command(*args, **kwargs)
         except (InputError, InputTypeError) as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {_visible(error)}", err=True)
             sys.exit(2)
         except (FloatingPointError, ImportError, OSError) as error:
-            click.echo(f"Error: {error}", err=True)
-            sys.exit(1)
+            click.echo(f"Error: {_visible(error)}", err=True)
+            sys.exit(2 if command.__name__ in _GATED else 1)
 
     return run
 
 
 def _note(message: Warning | str, *_: Any, **__: Any) -> None:
     """Show a warning as one line."""
-    click.echo(f"Note: {message}", err=True)
+    click.echo(f"Note: {_visible(message)}", err=True)
+
+
+def _visible(text: object) -> str:
+    """Return a text without characters that a terminal would obey, which names in a file may hold."""
+    return "".join(c if c.isprintable() else "?" for c in str(text))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -16,7 +16,7 @@ from mxfair._validation import InputError, one_of
 from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
 from mxfair.report import Evaluation, RegressionEvaluation
-from mxfair.report._auc import auc_by_group, score_state
+from mxfair.report._auc import RankCounts, auc_by_group, score_state
 from mxfair.scores import GroupScores
 
 
@@ -125,9 +125,13 @@ def evaluations(counts: DecisionCounts, classes: Classes) -> list[Evaluation]:
                 level: _confusion(raw, groups, levels.codes == code, classes, preds)
                 for code, level in enumerate(levels.names)
             }
+        ranks = None
         if counts.scores:
-            options.update(_with_scores(counts.scores[place], confusion, groups, classes))
-        made.append(Evaluation(name, confusion, **options))
+            found, ranks = _with_scores(counts.scores[place], confusion, groups, classes)
+            options.update(found)
+        evaluation = Evaluation(name, confusion, **options)
+        evaluation._ranks = ranks
+        made.append(evaluation)
     return made
 
 
@@ -156,8 +160,10 @@ def joint_tables(counts: DecisionCounts, classes: Classes) -> list[np.ndarray]:
     return tables
 
 
-def _with_scores(state: ScoreCounts, table: GroupConfusion, groups: Groups, classes: Classes) -> dict[str, Any]:
-    """Return the scores of an evaluation: exact figures from the rows if they were kept, else histograms."""
+def _with_scores(
+    state: ScoreCounts, table: GroupConfusion, groups: Groups, classes: Classes
+) -> tuple[dict[str, Any], RankCounts | None]:
+    """Return the scores of an evaluation: exact figures and ranks from the rows if they were kept, else histograms."""
     values = np.asarray(classes.values)
     place = classes.values.index(classes.positive)
     if state.exact:
@@ -166,7 +172,8 @@ def _with_scores(state: ScoreCounts, table: GroupConfusion, groups: Groups, clas
         labels = values[classes.label[codes]]
         overall, by_group = auc_by_group(labels, scores[:, None], rows, values, [place])
         binned = score_state(labels, scores, rows, table, classes.positive)
-        return {"auc": overall, "auc_by_group": by_group, "scores": binned}
+        ranks = RankCounts.of(classes.label[codes] == place, scores, rows)
+        return {"auc": overall, "auc_by_group": by_group, "scores": binned}, ranks
     hits = (classes.label[1:] == place).astype(int)
     arrays = []
     for counted in (state.counts.array, state.sums.array):
@@ -177,7 +184,7 @@ def _with_scores(state: ScoreCounts, table: GroupConfusion, groups: Groups, clas
     low, high = state.range
     options: dict[str, Any] = {"positive": classes.positive, "bins": SCORE_BINS, "low": low, "high": high}
     options.update(known=groups.known, name=groups.name, counts=arrays[0], sums=arrays[1])
-    return {"scores": GroupScores(groups.names, values, **options)}
+    return {"scores": GroupScores(groups.names, values, **options)}, None
 
 
 def value_evaluations(counts: ValueCounts) -> list[RegressionEvaluation]:

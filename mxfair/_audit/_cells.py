@@ -34,7 +34,7 @@ class GroupColumn:
         self.cut = None if option in columns or not CUT.fullmatch(option) else cut_of(option)
         self.source = option if self.cut is None else self.cut.source
         self.name = option if self.cut is None else self.cut.name
-        self._levels = Levels(self.source, MAX_GROUPS)
+        self._levels = Levels(self.source, MAX_GROUPS, naming=True)
 
     @property
     def kind(self) -> str:

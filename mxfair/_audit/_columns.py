@@ -20,6 +20,8 @@ MISSING = frozenset(
 ) | frozenset(("NULL", "NaN", "None", "n/a", "nan", "null"))
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?[iI][nN][fF](?:inity)?")
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
+#: Digits that name something, such as a postcode: the number they make would lose zeros, or digits beyond the 18th.
+_NAMING = re.compile(r"[-+]?(?:0[0-9]+|[0-9]{19,})")
 
 
 class NotNumbersError(InputError):
@@ -118,9 +120,10 @@ def _of_numbers(array: Any, kind: Any) -> Category:
     low, high = int(whole.min()), int(whole.max())
     if high - low >= MAX_RANGE:
         return _factorized(values, absent)
-    codes = (whole - whole.dtype.type(low)).astype(np.int64, copy=False)
+    narrow = whole.dtype.itemsize < 8  # a difference of two int8 may need nine bits
+    codes = whole.astype(np.int64) - low if narrow else (whole - whole.dtype.type(low)).astype(np.int64, copy=False)
     there = np.flatnonzero(np.bincount(codes if absent is None else codes[~absent], minlength=high - low + 1))
-    found = [values.dtype.type(low + place).item() for place in there]
+    found = [values.dtype.type(low + int(place)).item() for place in there]
     if len(there) <= high - low:  # values between that do not occur
         places = np.full(high - low + 1, -1)
         places[there] = np.arange(len(there))
@@ -175,10 +178,13 @@ class Levels:
         Name of the column.
     limit : int
         Values that it may take.
+    naming : bool, default=False
+        Whether "01" and "1" are two values: then a column of a text file that has leading zeros, or numbers of more
+        than 18 digits, is text.
     """
 
-    def __init__(self, name: str, limit: int) -> None:
-        self.name, self.limit = name, limit
+    def __init__(self, name: str, limit: int, *, naming: bool = False) -> None:
+        self.name, self.limit, self._naming = name, limit, naming
         self._places: dict[tuple[str, Any], int] = {}
         self._cells: dict[str, int] = {}  # cells of text files as they stand
         self.text = self.fraction = False
@@ -199,10 +205,13 @@ class Levels:
         place = self._cells.get(cell)
         if place is None:
             text = plain_text(cell)
-            place = 0 if text is None else self._add(("cell", text), as_number(text))
+            place = 0 if text is None else self._add(("cell", text), self._number(text))
             if len(self._cells) < 100_000:
                 self._cells[cell] = place
         return place
+
+    def _number(self, text: str) -> float | int | None:
+        return None if self._naming and _NAMING.fullmatch(text) else as_number(text)
 
     def _place(self, value: Any) -> int:
         if value is None:
@@ -213,6 +222,8 @@ class Levels:
     def _add(self, key: tuple[str, Any], number: Any) -> int:
         place = self._places.get(key)
         if place is None:
+            if isinstance(key[1], str) and "\0" in key[1]:  # to a table in C, text ends there
+                raise InputError(f"The column '{self.name}' must not hold the character NUL. Check how it was written.")
             if len(self._places) >= self.limit:
                 raise TooManyError(self.name)
             place = self._places[key] = len(self._places) + 1
@@ -239,6 +250,5 @@ class Levels:
         numeric = self.numeric
         return [None, *(as_number(v) if kind == "cell" and numeric else v for kind, v in self._places)]
 
-    @staticmethod
-    def _is_text(kind: str, value: str) -> bool:
-        return kind == "text" or as_number(value) is None
+    def _is_text(self, kind: str, value: str) -> bool:
+        return kind == "text" or self._number(value) is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mxfair._audit._options import check_out, is_folder
+from mxfair._audit._options import check_not_read, check_out, is_folder
 from mxfair._audit._passes import Request, read
 from mxfair._audit._sources import sources_of
 from mxfair._table_file import column, read_table
@@ -82,6 +82,7 @@ def run_compare(options: CompareOptions) -> CompareResult:
                 f"--out must be a file that ends in {' or '.join(FORMATS)}; got '{options.out}'. Name one."
             )
         check_out(options.out, options.overwrite, formats=FORMATS)
+        check_not_read(options.out, [_report_in(Path(name)) for name in options.files])
     first, second, joint, notes = _sides(options)
     settings: dict[str, Any] = {
         "criteria": list(options.criterion) or None,

@@ -155,7 +155,7 @@ class DecisionCounts:
         sizes = [levels.size for levels in self.preds]
         scores = [numbers_in(chunk, name) for name in self.columns.scores]
         if self.columns.threshold is not None:
-            decided = [np.where(np.isnan(s), 0, 1 + (s >= self.columns.threshold)) for s in scores]
+            decided = [self._decided(chunk, name) for name in self.columns.scores]
             sizes = [3] * len(decided)
         for table, codes, size in zip(self.tables, decided, sizes):
             table.add(table.keys([cells, labels, codes], [self.cells.size, self.label.size, size]))
@@ -166,6 +166,11 @@ class DecisionCounts:
             places = cells.astype(np.int32), labels.astype(np.int16)
             for state, values in zip(self.scores, scores):
                 state.add(*places, values, (self.cells.size, self.label.size))
+
+    def _decided(self, chunk: dict[str, Any], name: str) -> np.ndarray:
+        """Return 2 for scores from the threshold on, 1 below and 0 where missing, compared in the file's precision."""
+        values = chunk[name].numbers(name) if isinstance(chunk[name], Category) else chunk[name]
+        return np.where(np.isnan(values), 0, 1 + (values >= values.dtype.type(self.columns.threshold)))
 
     def check_complete(self) -> None:
         """Raise if a label, a prediction or a score is missing."""
@@ -188,9 +193,9 @@ def check_complete(lost: dict[str, float]) -> None:
 
 
 def numbers_in(chunk: dict[str, Any], name: str) -> np.ndarray:
-    """Return a column of a chunk as numbers, NaN where missing."""
+    """Return a column of a chunk as float64, NaN where missing."""
     column = chunk[name]
-    return column.numbers(name) if isinstance(column, Category) else column
+    return column.numbers(name) if isinstance(column, Category) else column.astype(np.float64, copy=False)
 
 
 class ScoreCounts:
@@ -245,8 +250,9 @@ class ScoreCounts:
 
     def _count(self, cells: np.ndarray, labels: np.ndarray, values: np.ndarray) -> None:
         low, high = self.range
-        places = np.ceil((values - low) * (SCORE_BINS / (high - low)) - ROUNDING).astype(np.int64) - 1
-        np.clip(places, 0, SCORE_BINS - 1, out=places)
+        with np.errstate(over="ignore"):  # what lies outside of the range is counted once more
+            places = np.ceil((values - low) * (SCORE_BINS / (high - low)) - ROUNDING)
+        places = np.clip(places, 1, SCORE_BINS).astype(np.int64) - 1
         sizes = [*self._sizes, SCORE_BINS]
         codes = [cells.astype(np.int64), labels, places]
         self.counts.add(self.counts.keys(codes, sizes))

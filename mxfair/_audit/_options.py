@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,10 @@ class AuditOptions:
                 raise InputError(
                     f"--reference must name the group that {self.compat} compares with; got none. Add --reference."
                 )
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise InputError(f"--threshold must be a finite number; got {self.threshold}. Write, e.g., 0.5.")
+        if not math.isfinite(self.min_support):
+            raise InputError(f"--min-support must be a number of samples from 0 on; got {self.min_support}.")
         self._check_models()
         if self.out is not None:
             check_out(self.out, self.overwrite)
@@ -77,6 +83,17 @@ class AuditOptions:
 def is_folder(out: Path) -> bool:
     """Return whether --out names a folder: one that is there, or a name without a suffix."""
     return out.is_dir() or not out.suffix
+
+
+def check_not_read(out: Path | None, read: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read."""
+    if out is None:
+        return
+    written = [out / name for name in WRITTEN] if is_folder(out) else [out]
+    here = {path.resolve() for path in written}
+    for path in read:
+        if path.resolve() in here:
+            raise InputError(f"--out must not replace what is read; '{path}' is both. Choose another path.")
 
 
 def check_out(out: Path, overwrite: bool, *, formats: tuple[str, ...] = FORMATS) -> None:

@@ -127,6 +127,9 @@ def _count(request: Request, columns: Columns) -> DecisionCounts:
     counts.check_complete()
     if any(state.outside for state in counts.scores):
         low, high = min(s.low for s in counts.scores), max(s.high for s in counts.scores)
+        if not np.isfinite(high - low):
+            raise InputError(f"The columns of --score must span a finite range; got {low:g} to {high:g}. Check them.")
+        low, high = (low, high) if low < high else (low - max(abs(low), 1.0) / 2, high + max(abs(high), 1.0) / 2)
         changes = {"limit": columns.limit, "values_differ": columns.values_differ, "score_range": (low, high)}
         return _count(request, request.columns(**changes))
     return counts

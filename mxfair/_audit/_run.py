@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
-from mxfair._audit._options import AuditOptions, is_folder
+from mxfair._audit._options import AuditOptions, check_not_read, is_folder
 from mxfair._audit._passes import Audited, Request, read
 from mxfair._audit._sources import column_names_of, sources_of
 from mxfair._validation import InputError, plural
 from mxfair.report import FairnessReport
-from mxfair.report._files import write_text
+from mxfair.report._files import write_all, write_text
 from mxfair.report._format import joined, one_line
 from mxfair.report._junit import to_junit
 from mxfair.report.gates import GateResult, check_gates
@@ -43,6 +43,7 @@ def run_audit(options: AuditOptions) -> AuditResult:
     """Return the report on the predictions in files and what the gates say, written to ``--out`` if that is given."""
     gates = options.check()
     sources = sources_of(options.files)
+    check_not_read(options.out, [source.path for source in sources])
     if not (options.predictions or options.threshold is not None) or not options.groups:
         names = column_names_of(sources[0])
         shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
@@ -118,7 +119,6 @@ def _write(out: Path, result: AuditResult, name: str) -> None:
     texts = {"report.html": writers[".html"], "metrics.json": writers[".json"], "report.md": writers[".md"]}
     texts.update({"rates.csv": writers[".csv"], "junit.xml": writers[".xml"]})
     texts["model_card.md"] = lambda: report.model_card().to_markdown()
-    made = {file: text() for file, text in texts.items()}  # all of it before anything is written
+    made = {out / file: text() for file, text in texts.items()}  # all of it before anything is written
     out.mkdir(exist_ok=True)
-    for file, text in made.items():
-        write_text(out / file, text)
+    write_all(made)

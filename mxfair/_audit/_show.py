@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,26 +22,23 @@ __all__ = ["show", "show_comparison"]
 
 def show(result: AuditResult, out: Path | None) -> None:
     """Print the report, what stands beside it, and what the gates say."""
-    from rich.console import Console
-
-    console = Console()
+    console = _console()
     console.print(result.report)
     within = conditional_table(result.report)
     if within is not None:
         console.print("", _rich_table(within, plain=False))
     show_gates(console, result.gates)
     if out is not None:
-        console.print(f"Wrote {out}.", highlight=False, markup=False)
+        console.print(f"Wrote {one_line(out)}.", highlight=False, markup=False)
 
 
 def show_comparison(result: CompareResult, out: Path | None) -> None:
     """Print a table of changes, what it rests on, and what the gates say."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console, found = Console(), result.comparison
+    console, found = _console(), result.comparison
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, heading in enumerate(("Gap between groups", *found.names, "Change", "95 % interval")):
         table.add_column(Text(one_line(heading, 24)), justify="right" if place else "left", overflow="fold")
@@ -52,7 +51,16 @@ def show_comparison(result: CompareResult, out: Path | None) -> None:
         console.print(note, highlight=False, markup=False)
     show_gates(console, result.gates)
     if out is not None:
-        console.print(f"Wrote {out}.", highlight=False, markup=False)
+        console.print(f"Wrote {one_line(out)}.", highlight=False, markup=False)
+
+
+def _console() -> Any:
+    """Return a console that shows what its encoding lacks as question marks."""
+    from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    return Console()
 
 
 def show_gates(console: Any, gates: Sequence[GateResult]) -> None:

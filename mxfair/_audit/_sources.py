@@ -217,7 +217,7 @@ def _csv_arrow(source: Source, wanted: Mapping[str, tuple[str, str]], rows: int,
 
 
 def _numbers(array: Any, name: str) -> np.ndarray:
-    """Return an Arrow array of numbers as float64, NaN where missing."""
+    """Return an Arrow array of numbers as float64, or float32 where it is that, NaN where missing."""
     import pyarrow as pa
 
     kind = array.type
@@ -230,7 +230,8 @@ def _numbers(array: Any, name: str) -> np.ndarray:
         raise NotNumbersError(name)
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
-    values: np.ndarray = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    wide = kind if pa.types.is_float32(kind) else pa.float64()  # 0.7 in float32 is less than 0.7 in float64
+    values: np.ndarray = array.cast(wide, safe=False).to_numpy(zero_copy_only=False)
     return values
 
 

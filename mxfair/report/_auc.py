@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from mxfair.scores import GroupScores
 
 #: Probabilities in float32 may lie this far outside 0 and 1.
 _ROUNDING = 1e-6
+#: Bins of ranks of all groups together.
+_RANKS = 2_000_000
 
 
 def check_scores(scores: Any, labels: np.ndarray, classes: np.ndarray, places: list[int]) -> np.ndarray:
@@ -64,8 +67,48 @@ def score_state(
         scores, low, high = np.clip(scores, 0, 1), 0.0, 1.0
     elif not low < high:
         low, high = low - 0.5, high + 0.5
+    if not np.isfinite(high - low):
+        raise InputError(f"'scores' must span a finite range; got {low:g} to {high:g}. Check the scores.")
     options: dict[str, Any] = {"classes": table.classes, "positive": positive}
     return GroupScores.of(labels, scores.astype(float), groups, low=low, high=high, **options)
+
+
+@dataclass(frozen=True)
+class RankCounts:
+    """Counts of labels by place in the order of scores, from which the AUC's intervals come.
+
+    An AUC knows only the order: bins of equally many samples lose next to nothing, wherever the scores lie.
+
+    Parameters
+    ----------
+    overall : ndarray, shape (2, n_bins)
+        Of all samples: outside the positive class, and inside.
+    by_group : ndarray, shape (n_groups, 2, n_bins)
+        Each group's own order.
+    """
+
+    overall: np.ndarray
+    by_group: np.ndarray
+
+    @classmethod
+    def of(cls, positive: np.ndarray, scores: np.ndarray, groups: Groups) -> RankCounts:
+        """Count samples; equal scores share a bin."""
+        bins = int(np.clip(_RANKS / max(groups.n_groups, 1), 16, 1000))
+        together = _by_rank(positive, scores, np.zeros(len(scores), dtype=np.int64), 1, bins)
+        return cls(together[0], _by_rank(positive, scores, groups.codes, groups.n_groups, bins))
+
+
+def _by_rank(positive: np.ndarray, scores: np.ndarray, codes: np.ndarray, n_groups: int, bins: int) -> np.ndarray:
+    order = np.lexsort((scores, codes))
+    codes, scores, positive = codes[order], scores[order], positive[order]
+    sizes = np.bincount(codes, minlength=n_groups)
+    starts = np.cumsum(sizes) - sizes
+    new = np.ones(len(codes), dtype=bool)
+    new[1:] = (codes[1:] != codes[:-1]) | (scores[1:] != scores[:-1])
+    first = np.maximum.accumulate(np.where(new, np.arange(len(codes)), 0))  # of those with an equal score
+    places = (first - starts[codes]) * bins // sizes[codes]
+    keys = (codes * 2 + positive) * bins + places
+    return np.bincount(keys, minlength=n_groups * 2 * bins).reshape(n_groups, 2, bins).astype(float)
 
 
 def check_state(scores: Any, table: GroupConfusion, positive: Any) -> None:

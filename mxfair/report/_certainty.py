@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mxfair._validation import InputError
 from mxfair.metric._inputs import Inputs, figures
 from mxfair.metric.intervals import intervals_of
 from mxfair.report._evaluation import RATE_NAMES, Evaluation
 from mxfair.report._settings import Settings
-from mxfair.scores import GroupScores
 from mxfair.scores._figures import _quotient
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def reason_for_none(evaluation: Evaluation) -> str:
 def certainty(evaluation: Evaluation, criteria: Sequence[Criterion], settings: Settings) -> Certainty:
     """Return the intervals of an evaluation's rates and of criteria."""
     missing = reason_for_none(evaluation)
-    rates = _of_auc(evaluation.scores) if evaluation.scores is not None else {}
+    rates = _of_auc(evaluation) if evaluation.scores is not None else {}
     if missing:
         return Certainty(rates, {}, missing)
     inputs = Inputs.of_counts(evaluation.table, evaluation.positive)
@@ -89,15 +89,32 @@ def certainty(evaluation: Evaluation, criteria: Sequence[Criterion], settings: S
     return Certainty(rates, gaps)
 
 
-def _of_auc(scores: GroupScores) -> dict[tuple[str, int], tuple[float, float]]:
+def _of_auc(evaluation: Evaluation) -> dict[tuple[str, int], tuple[float, float]]:
     """Return the intervals of the AUC over all samples and by group, on the scale of its logarithmic odds."""
-    counts = np.concatenate([scores.counts.sum(axis=0)[None], scores.counts])
-    values, errors = auc_errors(counts)
+    overall, by_group, lost = auc_counts(evaluation)
+    _, errors = auc_errors(np.concatenate([overall[None], by_group]))
+    values = np.append(evaluation.auc, evaluation.auc_by_group)
     with np.errstate(invalid="ignore", divide="ignore"):
         odds, error = np.log(values / (1 - values)), errors / (values * (1 - values))
         low, high = (1 / (1 + np.exp(-(odds + sign * _PLACE * error))) for sign in (-1, 1))
+    low, high = np.maximum(low - lost, 0), np.minimum(high + lost, 1)
     known = np.isfinite(error) & (errors > 0)
     return {("auc", i): (float(low[i]), float(high[i])) if known[i] else NOTHING for i in range(len(values))}
+
+
+def auc_counts(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return counts of labels in the order of scores, of all samples and by group, and how far off their AUC may be.
+
+    They come from the rows where these were at hand, and otherwise from histograms: a pair in one bin may be in any
+    order, which adds to what chance does. The last array has all samples first.
+    """
+    ranks, scores = evaluation._ranks, evaluation.scores
+    if ranks is not None:
+        return ranks.overall, ranks.by_group, np.zeros(1 + len(ranks.by_group))
+    if scores is None:
+        raise InputError("'evaluation' must have scores; got none. Pass scores=.")
+    lost = scores.auc_error()
+    return scores.counts.sum(axis=0), scores.counts, np.append(lost.overall, lost.values)
 
 
 def auc_errors(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

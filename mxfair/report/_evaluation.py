@@ -15,7 +15,7 @@ from mxfair.criterion import Criterion
 from mxfair.groups import Groups
 from mxfair.metric._inputs import task_of
 from mxfair.rate import RATES, class_index
-from mxfair.report._auc import auc_by_group, check_scores, check_state, score_state
+from mxfair.report._auc import RankCounts, auc_by_group, check_scores, check_state, score_state
 from mxfair.report._crossed import attributes_of, check_attributes, check_strata, strata_by_level
 from mxfair.report._regression import RegressionEvaluation
 from mxfair.scores import GroupScores
@@ -127,6 +127,7 @@ class Evaluation:
         self.control = str(control)
         self.attributes = check_attributes(attributes, table)
         self._rows: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # codes of group, label and decision
+        self._ranks: RankCounts | None = None
         self.auc = float(auc)
         self.auc_by_group = (
             np.full(len(table.groups), np.nan) if auc_by_group is None else np.asarray(auc_by_group, dtype=float)
@@ -322,6 +323,8 @@ def _of_decisions(
         overall, by_group = auc_by_group(labels, columns, crossed, table.classes, places)
         state = score_state(labels, columns[:, 0], crossed, table, evaluation.positive) if len(places) == 1 else None
         evaluation = Evaluation(name, table, auc=overall, auc_by_group=by_group, scores=state, **options)
+        if state is not None:
+            evaluation._ranks = RankCounts.of(labels == evaluation.positive, columns[:, 0], crossed)
     evaluation._rows = crossed.codes, table._index(labels, "labels"), table._index(_predictions(preds), "preds")
     return evaluation
 

@@ -25,13 +25,22 @@ def save(path: str | os.PathLike[str], writers: Mapping[str, Callable[[], str]])
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` beside `path`, then rename it to `path`: a crash or a full disk leaves the old file as it was."""
-    part = path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:8]}.part")
+    write_all({path: text})
+
+
+def write_all(texts: Mapping[Path, str]) -> None:
+    """Write several files so; none is replaced before all of them are written."""
+    parts: dict[Path, Path] = {}
     try:
-        with open(part, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        for path, text in texts.items():
+            parts[path] = path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:8]}.part")
+            with open(parts[path], "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            os.replace(part, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        for part in parts.values():
+            part.unlink(missing_ok=True)
         raise

@@ -16,7 +16,7 @@ from mxfair.metric._inputs import Figure, Inputs
 from mxfair.metric.intervals import intervals_of
 from mxfair.rate import RATES
 from mxfair.report import gates
-from mxfair.report._certainty import draws_of, reason_for_none
+from mxfair.report._certainty import auc_counts, draws_of, reason_for_none
 from mxfair.report._format import joined, one_line
 from mxfair.report._settings import Settings
 from mxfair.resampling import multinomial_resamples
@@ -170,25 +170,35 @@ def _of_auc(gate: gates.Gate, case: Case) -> Measured:
         raise InputError("A gate on roc_auc must have scores of one positive class; the report has none. Give them.")
     if settings.compat is not None:
         raise InputError(f"A gate on roc_auc must not have 'compat'; got {settings.compat!r}. Leave it out.")
-    parts = multinomial_resamples(state.counts, draws_of(state.counts.size), generator(0))
-    drawn = np.concatenate([auc_by_group(np.concatenate([p, p.sum(axis=1, keepdims=True)], axis=1)) for p in parts])
-    sides = state.counts.sum(axis=-1).min(axis=-1)
+    overall, counts, lost = auc_counts(evaluation)
     if gate.kind == "overall":
-        ends = bias_corrected_interval(drawn[:, -1:], np.array([evaluation.auc]), level=case.level)
+        drawn, shift = _drawn_auc(overall[None], np.array([evaluation.auc]))
+        ends = bias_corrected_interval(drawn + shift, np.array([evaluation.auc]), level=case.level)
         lesser = float(state.counts.sum(axis=(0, 2)).min())
         few = f"one of the labels has {lesser:,g} samples" if lesser < gates.FEWEST else ""
-        return Measured(evaluation.auc, float(ends[0][0]), float(ends[1][0]), few)
+        return Measured(evaluation.auc, max(float(ends[0][0]) - lost[0], 0), min(float(ends[1][0]) + lost[0], 1), few)
+    sides = state.counts.sum(axis=-1).min(axis=-1)
     known = dict(zip(state.groups, np.where(state.known, sides, np.nan)))
     trouble, note = _scarce({"roc_auc": known}, settings)
     there = state.known & (sides >= max(settings.min_support, 1))
     values = np.where(there, evaluation.auc_by_group, np.nan)[None]
+    drawn, shift = _drawn_auc(counts, evaluation.auc_by_group)
+    drawn = np.where(there, drawn + shift, np.nan)[:, None]
     base: tuple[Any, Any] = (None, None)
     if settings.reference is not None:
         place = state.groups.index(one_of(group_text(settings.reference), state.groups, "reference"))
-        base = drawn[:, [place]], values[:, place]
-    drawn = np.where(there, drawn[:, :-1], np.nan)[:, None]
+        base = drawn[..., place], values[:, place]
     low, high = gap_interval(drawn, values, *base, ratio=gate.kind == "ratio", level=case.level)
+    off = float(np.sort(lost[1:][there])[-2:].sum())
+    off = off / float(np.nanmin(values)) if gate.kind == "ratio" and off else off
+    low, high = max(low - off, 0.0), min(high + off, 1.0)
     return Measured(_largest(gate, values[0], base[1]), float(low), float(high), trouble, note)
+
+
+def _drawn_auc(counts: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return AUCs of resamples of counts, and how far those of the scores themselves are from the counts'."""
+    parts = multinomial_resamples(counts, draws_of(counts.size), generator(0))
+    return np.concatenate([auc_by_group(part) for part in parts]), values - auc_by_group(counts)
 
 
 def _largest(gate: gates.Gate, values: np.ndarray, base: Any) -> float:
@@ -223,17 +233,12 @@ def _of_numbers(gate: gates.Gate, case: Case) -> Measured:
     if there.sum() < (1 if gate.name == gates._WORST else 2):
         return Measured(float("nan"), *_NOTHING, trouble or "fewer than two groups to compare", note)
     if gate.name == gates._WORST:
-        ends = [evaluation.interval("root_mean_squared_error", kind="group", group=g) for g in _names(table, there)]
-        low, high = np.max(ends, axis=0)
+        low, high = evaluation.interval_of_worst("root_mean_squared_error", min_support=settings.min_support)
         value = table.values("root_mean_squared_error")[there].max()
         return Measured(float(value), float(low), float(high), trouble, note)
     if gate.name == gates._KS:
         return _distance(case, there, trouble, note)
     return _difference(gate, case, there, trouble, note)
-
-
-def _names(table: Any, there: np.ndarray) -> list[str]:
-    return [group for group, ok in zip(table.groups, there) if ok]
 
 
 def _distance(case: Case, there: np.ndarray, trouble: str, note: str) -> Measured:

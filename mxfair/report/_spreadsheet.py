@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,10 @@ def cell(value: Any) -> str:
     """Return a cell: numbers as they are, nothing for NaN, and text that a spreadsheet does not take for a formula.
 
     Text that begins as a formula would gets an apostrophe before it, which spreadsheets take for "this is text".
+    Characters that a terminal would obey are replaced.
     """
     if not isinstance(value, str):
         number = float(value)
         return "" if math.isnan(number) else repr(int(number)) if number.is_integer() else repr(number)
-    text = value.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")
+    text = "".join(c if c in "\t\r\n" or unicodedata.category(c) not in ("Cc", "Cs") else "\ufffd" for c in value)
     return "'" + text if text.lstrip(" ").startswith(_FORMULA) else text
