@@ -25,6 +25,13 @@ def checked(explanations: Any) -> tuple[dict[str, Any], ...]:
     return tuple(_one(explanation) for explanation in explanations)
 
 
+def said(value: Any) -> Any:
+    """Return what a monitor of gradients found, as text; anything else as it is."""
+    if not hasattr(value, "conflicts") or not callable(getattr(value, "findings", None)):
+        return value
+    return " ".join(value.findings()["sentence"]) or "nothing: no gradient vanished or exploded, no group pulled apart"
+
+
 def _one(explanation: Any) -> dict[str, Any]:
     found = explanation
     if not isinstance(found, Mapping) and hasattr(found, "to_dict") and not hasattr(found, "iloc"):

@@ -49,7 +49,8 @@ class FairnessReport:
         By model, what happened while it was trained: columns epoch, loss, gap and ``share[LABEL, GROUP]`` as far as
         there are any.
     context : mapping of str to str or number, optional
-        Where the numbers come from: data, split, seed, net, epochs, versions, caveats.
+        Where the numbers come from: data, split, seed, net, epochs, versions, caveats. Of a `GradientMonitor` stands
+        what it found.
     reference : str, optional
         A group: gaps are the distances of the others to it. Default: the largest minus the smallest rate of all. Of a
         classification only, as `compat`.
@@ -104,7 +105,7 @@ class FairnessReport:
         _checks.check_same_samples(self.evaluations)
         self.criteria, self.criterion = _checks.criteria_of(self.task, criteria, criterion)
         self.histories = _checks.frames(histories, self.names)
-        self.context = {str(key): value for key, value in (context or {}).items()}
+        self.context = {str(key): _drivers.said(value) for key, value in (context or {}).items()}
         self.settings = Settings.of(reference, compat, min_support, self.baseline)
         if self.task == "classification":
             for chosen in self.criteria:  # refuses what a toolkit does not have before anything is measured
