@@ -115,10 +115,10 @@ def _figure_cell(evaluation: Any, key: str, place: int, interval: tuple[float, f
     return cell if cell.undefined else replace(cell, note=interval_text(interval, digits))
 
 
-def gap_table(report: FairnessReport) -> Table:
-    """Return the gap of each criterion by model, the change, and the groups that set it."""
+def gap_table(report: FairnessReport, *, stacked: bool = False) -> Table:
+    """Return the gap of each criterion by model, the change, and the groups that set it; stacked, a row per model."""
     several = len(report.names) > 1
-    if (several and report.task == "regression") or len(report.names) > 2:
+    if stacked or (several and report.task == "regression") or len(report.names) > 2:
         return _figure_gap_table(report)
     changed = report.names[1:]
     changes = tuple("Change" if len(report.names) == 2 else f"Change, {name}" for name in changed)
@@ -142,10 +142,13 @@ def _figure_gap_table(report: FairnessReport) -> Table:
     bands = []
     for name, gaps in report.gap_rows.items():
         rows = []
+        ends = [NOTHING] * len(gaps)
+        if len(gaps) == 2:  # names of more models leave no room
+            ends[1] = report.changes[0].gaps.get(name, NOTHING)
         for place, gap in enumerate(gaps):
             value = Cell(number(gap.value, NOT_ENOUGH, digits=gap.digits), few=gap.few, undefined=math.isnan(gap.value))
             change = gap.value - gaps[0].value
-            moved = _change_cell(change, NOTHING, gap.digits) if place else Cell("")
+            moved = _change_cell(change, ends[place], gap.digits) if place else Cell("")
             rows.append((text_cell(report.names[place]), value, moved, Cell(gap.note), _pair_cell(report, [gap])))
         shown = heading(name) if report.task == "regression" else name
         bands.append(Band((text_cell(shown),), tuple(rows)))

@@ -29,8 +29,12 @@ _LEGEND = "TPR and FPR: true and false positive rate. PPV: precision."
 
 
 def tables(report: FairnessReport) -> list[Table]:
-    """Return the report's tables in reading order."""
-    return [summary_table(report), gap_table(report), *rate_tables(report, max_classes=MAX_CLASSES)]
+    """Return the report's tables in reading order; a terminal of eighty columns holds a row per model."""
+    return [
+        summary_table(report),
+        gap_table(report, stacked=len(report.names) > 1),
+        *rate_tables(report, max_classes=MAX_CLASSES),
+    ]
 
 
 def to_rich(report: FairnessReport, *, plain: bool = False) -> Any:
@@ -71,9 +75,11 @@ def _rich_table(table: Table, *, plain: bool) -> Any:
         show_edge=False,
     )
     short = _NARROW if len(names) > 7 else _SHORT
+    longest = max(len(line) for row in rows for line in [*row[0].text.splitlines(), ""])
     for place, (name, cell) in enumerate(zip(names, rows[-1])):
+        width = 0 if place else min(longest, 20)
         justify: Any = "right" if cell.numeric else "left"
-        grid.add_column(Text(short.get(name, name)), justify=justify, overflow="fold", min_width=0 if place else 18)
+        grid.add_column(Text(short.get(name, name)), justify=justify, overflow="fold", min_width=width)
     for row in rows:
         grid.add_row(*(Text(_mark(cell, "*"), style="dim" if cell.undefined else "") for cell in row))
     if any(name in _SHORT for name in names):
