@@ -111,11 +111,13 @@ class _NetGame(Game):
         with self._mx.autograd.pause(train_mode=False):
             self._place = self._device(self._columns.matrix.T)
             origins = self._device(self._background)
-            self._added_there = self._added(origins).transpose((1, 0, 2)).expand_dims(0)
-            self._there = self._net.enter(origins).reshape((1, 1, -1))
+            self._there = self._added(origins).asnumpy().transpose(1, 0, 2)
+            self._entered = self._net.enter(origins).asnumpy()
+            self._means = self._net.mixed_means(self.n_background)
 
     def _device(self, array: np.ndarray) -> Any:
-        return self._mx.nd.array(array, ctx=self._net.ctx, dtype=self._background.dtype)
+        own = np.array(array, dtype=self._background.dtype, order="C")  # a copy: the engine makes it read-only
+        return self._mx.nd.from_numpy(own).as_in_context(self._net.ctx)
 
     def _added(self, rows: Any) -> Any:
         """Return what each column adds to the first layer, (n, n_players, width)."""
@@ -129,14 +131,16 @@ class _NetGame(Game):
             return super()._values(start, coalitions)
         with self._mx.autograd.pause(train_mode=False):
             # what each column changes in the first layer, for each row and each row of the background; and the latter
-            here = self._added(self._device(self._X[start : start + n_rows])).expand_dims(2)
-            change = nd.broadcast_sub(here, self._added_there).reshape((n_rows, n_players, -1))
-            origin = nd.broadcast_axis(self._there, axis=0, size=n_rows)
-            ones = np.ones((n_rows, n_coalitions, 1))
-            known = self._device(np.concatenate([coalitions, ones], axis=2))
-            point = nd.batch_dot(known, nd.concat(change, origin, dim=1))
-            value = self._net.value(point.reshape((n_rows * n_coalitions * self.n_background, -1)))
-            mean = value.reshape((n_rows * n_coalitions, -1)).mean(axis=1)
+            here = self._added(self._device(self._X[start : start + n_rows])).asnumpy()
+            change = np.empty((n_rows, n_players + 1, *self._entered.shape), dtype=here.dtype)
+            np.subtract(here[:, :, None], self._there, out=change[:, :-1])
+            change[:, -1] = self._entered
+            known = np.ones((n_rows, n_coalitions, n_players + 1), dtype=here.dtype)
+            known[:, :, :-1] = coalitions
+            known, change = (
+                nd.from_numpy(a.reshape(n_rows, a.shape[1], -1)).as_in_context(self._net.ctx) for a in (known, change)
+            )
+            mean = self._means(known, change)
             return mean.asnumpy().reshape(n_rows, n_coalitions).astype(np.float64)
 
 

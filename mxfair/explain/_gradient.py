@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mxfair.explain._model import Explained
 
 mx: Any = import_mxnet()
 
-__all__ = ["NetGradient", "path_means", "slopes"]
+__all__ = ["NetGradient"]
 
 #: Rows of a batch at most: larger ones gain nothing.
 MAX_ROWS = 65_000
@@ -47,6 +47,7 @@ class NetGradient:
         self._call: Any = self.net
         self._predict: Any = self.net
         self._buffer: Any = None
+        self._tail: Any = None  # what comes before a dense last layer, and the explained number as a sum of it
         symbol = PredictGraph(self.net)._trace()
         self.row_values = 64 * int(np.prod(shape))
         if symbol is None:
@@ -68,10 +69,12 @@ class NetGradient:
                 source, shape = CUT, self.weight.shape[:1]
         self._call = self._predict = _identity
         if symbol is not None:
-            self._call = _cached(_as_in_training(symbol), source, values)
+            self._call = _cached(_as_in_training(symbol), (source,), values)
             operators = {node["op"] for node in json.loads(symbol.tojson())["nodes"]} - {"null"}
             fused = _fused(symbol, operators) if self.ctx.device_type == "cpu" else symbol
-            self._predict = _cached(fused, source, values)
+            self._predict = _cached(fused, (source,), values)
+            if source == CUT:
+                self._find_head(symbol, values)
         self.row_values = _values_per_row(symbol, source, shape, set(values)) + int(np.prod(self.shape))
 
     def enter(self, rows: Any) -> Any:
@@ -112,10 +115,63 @@ class NetGradient:
         point = entered if self.weight is not None else entered.reshape((len(entered), *self.shape))
         return self.read(self._predict(point))
 
+    def _find_head(self, symbol: Any, values: dict[str, Any]) -> None:
+        """Take a dense last layer and a linear explained number together: one number per row instead of several."""
+        graph = json.loads(symbol.tojson())
+        head = graph["nodes"][graph["heads"][0][0]]
+        names = [graph["nodes"][source[0]]["name"] for source in head["inputs"]]
+        if head["op"] != "FullyConnected" or any(name not in values for name in names[1:]):
+            return
+        weight = values[names[1]]
+        points = mx.nd.array(np.vstack([np.zeros(len(weight)), np.eye(len(weight)), -3 * np.eye(len(weight))]))
+        constant, *found = self.read(points.astype(weight.dtype)).asnumpy().astype(np.float64)
+        slope = np.array(found[: len(weight)]) - constant
+        if not np.allclose(found[len(weight) :], constant - 3 * slope, rtol=0, atol=1e-6):
+            return
+        inner = _before(graph)
+        if inner is None:
+            return
+        operators = {node["op"] for node in json.loads(inner.tojson())["nodes"]} - {"null"}
+        inner = _fused(inner, operators) if self.ctx.device_type == "cpu" else inner
+        bias = values[names[2]].asnumpy() if len(names) > 2 else np.zeros(len(weight))
+        total = mx.nd.array(slope[None], ctx=self.ctx, dtype=weight.dtype)
+        self._tail = (inner, values, mx.nd.dot(total, weight).reshape((-1, 1)), float(bias @ slope + constant))
+
+    def mixed_means(self, count: int) -> Callable[[Any, Any], Any]:
+        """Return a function from coalitions and changes to the mean explained number over `count` rows each.
+
+        It takes coalitions, (n_rows, n_coalitions, k), and for each row what the k columns, and 1, change in the first
+        layer of each row of the background, (n_rows, k, count * width); it returns (n_rows * n_coalitions,). As one
+        graph it allocates nothing large, which would take as long as the products of a small net do.
+        """
+        width = self.weight.shape[0]
+        if self._tail is None:
+            return lambda known, change: (
+                self.value(mx.nd.batch_dot(known, change).reshape((-1, width))).reshape((-1, count)).mean(axis=1)
+            )
+        inner, values, weight, constant = self._tail
+        known, change, last, share = (mx.sym.var(f"mxfair_{name}") for name in ("known", "change", "last", "share"))
+        point = mx.sym.reshape(mx.sym.batch_dot(known, change), shape=(-1, width))
+        value = mx.sym.reshape(mx.sym.dot(inner(**{CUT: point}), last), shape=(-1, count))
+        graph = mx.sym.reshape(mx.sym.dot(value, share), shape=(-1,)) + constant
+        more = {"mxfair_last": weight, "mxfair_share": mx.nd.full((count, 1), 1 / count, self.ctx, weight.dtype)}
+        return _cached(graph, ("mxfair_known", "mxfair_change"), {**values, **more})
+
     def rows_per_batch(self, max_memory: float) -> int:
         """Return how many rows fit into megabytes: the net's activations, their gradients and the rows."""
         row_bytes = 2 * self.dtype.itemsize * self.row_values
         return int(max(1, min(MAX_ROWS, max_memory * 2**20 // row_bytes)))
+
+
+def _before(graph: dict[str, Any]) -> Any:
+    """Return the graph without its last layer; None if nothing but the data comes before."""
+    source = graph["nodes"][graph["heads"][0][0]]["inputs"][0]
+    if graph["nodes"][source[0]]["op"] == "null":
+        return None
+    kept = source[0] + 1
+    nodes = graph["nodes"][:kept]
+    arguments = [i for i in graph["arg_nodes"] if i < kept]
+    return mx.sym.load_json(json.dumps({**graph, "nodes": nodes, "arg_nodes": arguments, "heads": [source]}))
 
 
 def _as_in_training(symbol: Any) -> Any:
@@ -172,16 +228,19 @@ def _first_dense(graph: dict[str, Any]) -> tuple[str, str | None, Any] | None:
     return names[1], bias, mx.sym.load_json(json.dumps(graph))
 
 
-def _cached(symbol: Any, source: str, values: dict[str, Any]) -> Any:
-    """Return a function of the rows alone that runs a graph."""
+def _cached(symbol: Any, sources: tuple[str, ...], values: dict[str, Any]) -> Callable[..., Any]:
+    """Return a function of the sources alone that runs a graph."""
     names = symbol.list_inputs()
-    place = names.index(source)
+    places = [names.index(source) for source in sources]
     arguments = [values.get(name) for name in names]
-    others = [i for i in range(len(names)) if i != place]
-    call = mx.nd.CachedOp(symbol, [("data_indices", [place]), ("param_indices", others), ("static_alloc", True)])
+    others = [i for i in range(len(names)) if i not in places]
+    call = mx.nd.CachedOp(symbol, [("data_indices", places), ("param_indices", others), ("static_alloc", True)])
 
-    def run(rows: Any) -> Any:
-        return call(*arguments[:place], rows, *arguments[place + 1 :])
+    def run(*given: Any) -> Any:
+        filled = list(arguments)
+        for place, array in zip(places, given):
+            filled[place] = array
+        return call(*filled)
 
     return run
 
@@ -194,93 +253,4 @@ def _values_per_row(symbol: Any, source: str, shape: tuple[int, ...], parameters
         _, shapes, _ = inner.infer_shape_partial(**{source: (1, *shape)})
         names = inner.list_outputs()
         total += sum(int(np.prod(s)) for name, s in zip(names, shapes or []) if s and name not in parameters)
-    return total
-
-
-def slopes(gradient: NetGradient, X: np.ndarray, max_memory: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the explained number and its gradient at pieces of rows, flat."""
-    size = gradient.rows_per_batch(max_memory)
-    with mx.autograd.pause(train_mode=False):
-        for start in range(0, len(X), size):
-            part = mx.nd.array(X[start : start + size], ctx=gradient.ctx, dtype=X.dtype)
-            value, slope = gradient.at(gradient.enter(part))
-            yield value.asnumpy(), gradient.back(slope).asnumpy()
-
-
-def path_means(
-    gradient: NetGradient, X: np.ndarray, origins: np.ndarray, alphas: np.ndarray, max_memory: float
-) -> Iterator[np.ndarray]:
-    """Yield, for pieces of rows, the mean over origins and points of (x - origin) times the gradient on the way.
-
-    Parameters
-    ----------
-    gradient : NetGradient
-    X : array, shape (n_samples, ...)
-    origins : array, shape (n_origins, ...), or (n_samples, 1, ...) for an origin of its own for each row
-    alphas : array, shape (n_origins, n_points)
-        Where on the way from each origin to each row.
-    max_memory : float
-        Megabytes of one batch.
-
-    Yields
-    ------
-    array of float, shape (rows, n_features)
-        In the order of the rows.
-    """
-    own = origins.ndim == X.ndim + 1
-    n_points = alphas.size
-    limit = gradient.rows_per_batch(max_memory)
-    size = max(1, limit // n_points)
-    ahead = None
-    with mx.autograd.pause(train_mode=False):
-        weights = mx.nd.array(alphas, ctx=gradient.ctx, dtype=X.dtype)
-        shared = None if own else _Place(gradient, origins, X.dtype)
-        for start in range(0, len(X), size):
-            rows = _Place(gradient, X[start : start + size], X.dtype)
-            start_of = _Place(gradient, origins[start : start + size, 0], X.dtype) if own else shared
-            total = _total(gradient, rows, start_of, weights, limit, own=own)
-            if ahead is not None:  # read while the next piece is computed
-                yield ahead.asnumpy() / n_points
-            ahead = total
-        if ahead is not None:
-            yield ahead.asnumpy() / n_points
-
-
-class _Place:
-    """Rows on the device, flat, and what stands for them behind the first layer."""
-
-    def __init__(self, gradient: NetGradient, rows: np.ndarray, dtype: Any) -> None:
-        array = mx.nd.array(rows, ctx=gradient.ctx, dtype=dtype)
-        self.flat, self.entered = array.reshape((len(rows), -1)), gradient.enter(array)
-
-
-def _total(gradient: NetGradient, rows: _Place, origins: Any, alphas: Any, limit: int, *, own: bool) -> Any:
-    """Return the sum over origins and points of (x - origin) times the gradient, (n_rows, n_features)."""
-    n, width = rows.entered.shape
-    n_origins, n_points = alphas.shape
-    axis = 1 if own else 0
-    x, far = rows.flat.expand_dims(1), origins.flat.expand_dims(axis)
-    here, origin = rows.entered.expand_dims(1), origins.entered.expand_dims(axis)
-    points = min(n_points, max(1, limit // n))
-    step = max(1, limit // (n * points))  # origins at once
-    total: Any = None
-    for first in range(0, n_origins, step):
-        chosen = slice(first, min(first + step, n_origins))
-        count = chosen.stop - first
-        start = (origin if own else origin[:, chosen]).expand_dims(0)
-        way = mx.nd.broadcast_sub(here.expand_dims(0), start)
-        found: list[Any] = []  # points come first, so that sums over them are sums of whole blocks
-        for low in range(0, n_points, points):
-            at = alphas[chosen, low : low + points].T.reshape((-1, 1, count, 1))
-            point = mx.nd.broadcast_mul(way, at)
-            mx.nd.broadcast_add(point, start, out=point)
-            _, slope = gradient.at(point.reshape((-1, width)), reuse=True)
-            slope = slope.reshape((-1, n * count, width))
-            found = [mx.nd.add_n(*found, *(slope[k] for k in range(len(slope))))]
-        change = mx.nd.broadcast_sub(x, far if own else far[:, chosen]) * gradient.back(found[0]).reshape(
-            (n, count, -1)
-        )
-        ones = mx.nd.ones((n, 1, count), ctx=change.context, dtype=change.dtype)
-        change = mx.nd.batch_dot(ones, change).reshape((n, -1))
-        total = change if total is None else total + change
     return total

@@ -12,6 +12,7 @@ from mxfair import explain
 from mxfair._compat import import_mxnet
 from mxfair._validation import InputError, InputTypeError
 from mxfair.explain import Attribution, exact_shap, permutation_shap
+from mxfair.explain._model import explained_model
 
 mx = import_mxnet()
 
@@ -257,3 +258,21 @@ def test_something_else_is_no_model():
     """A number is not explained."""
     with pytest.raises(InputTypeError, match="'model'"):
         permutation_shap(3, rows(2), rows(2))
+
+
+@pytest.mark.parametrize(("outputs", "options"), [(2, {}), (2, {"scale": "probability"}), (3, {"output": 2})])
+@pytest.mark.parametrize("hidden", [0, 8])
+def test_nets_and_functions_of_nets_agree(outputs, options, hidden):
+    """Whatever is computed ahead for nets, values are those of the net as a function of rows."""
+    mx.random.seed(7)
+    net = mx.gluon.nn.HybridSequential()
+    if hidden:
+        net.add(mx.gluon.nn.Dense(hidden, activation="tanh"))
+    net.add(mx.gluon.nn.Dense(outputs))
+    net.initialize(mx.init.Xavier(magnitude=6))
+    X, background = rows(8), rows(6, seed=1)
+    explained = explained_model(net, **options)
+    columns = {"a": [0, 3]}
+    found = permutation_shap(net, X, background, columns=columns, seed=0, **options)
+    wanted = permutation_shap(lambda part: explained(part), X, background, columns=columns, seed=0)
+    np.testing.assert_allclose(found.values, wanted.values, atol=2e-6)
