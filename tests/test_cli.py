@@ -509,3 +509,10 @@ def test_a_column_like_an_identifier_is_noted(tmp_path: pathlib.Path) -> None:
     )  # fmt: skip
     assert "like an identifier" in invoke(*command).output
     assert "like an identifier" not in invoke(*command, "--exclude", "name").output
+
+
+def test_the_package_runs_as_a_module():
+    """``python -m mxfair`` is the command line."""
+    command = [sys.executable, "-m", "mxfair", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: mxfair [OPTIONS] COMMAND")

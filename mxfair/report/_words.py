@@ -17,6 +17,7 @@ from mxfair.report._format import (
     one_line,
     percent,
     samples,
+    signed_interval,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def sentence(report: FairnessReport) -> str:
             for gap, e in zip(gaps, report.evaluations)
         ]
         return f"The {criterion} {groups} and the {score_name(report)} on {total}: {'; '.join(each)}{_floor(gaps)}."
-    moved = _moved(gaps[0].value, gaps[1].value, gaps[0].digits) + _floor(gaps)
+    interval = report.changes[0].gaps.get(report.criterion.name, (math.nan, math.nan))
+    moved = _moved(gaps[0].value, gaps[1].value, interval, gaps[0].digits) + _floor(gaps)
     accuracy = f"{score_name(report)} {_went(score_text(first), score_text(last))}"
     return f"With {one_line(last.name, 60)} the {criterion} {groups} {moved}; {accuracy} on {total}."
 
@@ -141,7 +143,8 @@ def _kind_of_samples(report: FairnessReport) -> str:
     )
 
 
-def _moved(before: float, after: float, digits: int = 3) -> str:
+def _moved(before: float, after: float, interval: tuple[float, float], digits: int = 3) -> str:
+    """Return 'fell from 0.2 to 0.1', or what says that the change may be chance."""
     if math.isnan(before) or math.isnan(after):
         known = [
             f"{number(v, digits=digits)} {when}"
@@ -152,6 +155,9 @@ def _moved(before: float, after: float, digits: int = 3) -> str:
     first, last = number(before, digits=digits), number(after, digits=digits)
     if first == last:
         return f"stayed at {first}"
+    if interval[0] <= 0 <= interval[1]:
+        change = signed_interval(interval, digits)
+        return f"went from {first} to {last} (no change shown: its 95 % interval, {change}, holds 0)"
     return f"{'fell' if after < before else 'rose'} from {first} to {last}"
 
 

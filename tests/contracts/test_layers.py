@@ -13,6 +13,7 @@ import mxfair
 
 #: From the top to the bottom: a module imports modules further down, itself, and nothing above.
 LAYERS = (
+    "__main__",
     "cli",
     "_explain_job",
     "_main_job",

@@ -20,15 +20,21 @@ LARGE, NONE = [1, 1, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 1, 0, 0]
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (LARGE, NONE, "fell from 0.500 to 0.000; accuracy went from 87.5% to 75.0% on 8 test samples."),
-        (NONE, LARGE, "rose from 0.000 to 0.500; accuracy went from 75.0% to 87.5% on 8 test samples."),
-        (LARGE, LARGE, "stayed at 0.500; accuracy stayed at 87.5% on 8 test samples."),
+        (LARGE, NONE, "fell from 0.500 to 0.000; accuracy went from 87.5% to 75.0% on 400 test samples."),
+        (NONE, LARGE, "rose from 0.000 to 0.500; accuracy went from 75.0% to 87.5% on 400 test samples."),
+        (LARGE, LARGE, "stayed at 0.500; accuracy stayed at 87.5% on 400 test samples."),
     ],
 )
 def test_the_sentence_says_what_happened(before, after, words):
     """It says fell, rose or stayed as the numbers do."""
-    report = _two(LABELS, before, after, GROUPS, split="test")
+    report = _two(*(50 * values for values in (LABELS, before, after, GROUPS)), split="test")
     assert report.sentence == f"With FairBatch the equalized_odds gap between groups {words}"
+
+
+def test_the_sentence_calls_no_change_what_may_be_chance():
+    """Where the change's interval holds 0 the gap went from one number to the other, and the interval stands beside."""
+    report = _two(LABELS, LARGE, NONE, GROUPS)
+    assert "gap between groups went from 0.500 to 0.000 (no change shown: its 95 % interval, -" in report.sentence
 
 
 def test_the_sentence_of_one_model_names_the_pair():
