@@ -137,3 +137,20 @@ def test_nul_is_refused(rows, tmp_path):
     rows.to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InputError, match="NUL"):
         _read(tmp_path / "a.parquet")
+
+
+def test_predictions_in_other_words_are_refused(rows, tmp_path):
+    """'Yes' is no 'yes': all gaps would be 0, and read as fair."""
+    frame = rows.assign(y=np.where(rows.y, "yes", "no"), p=np.where(rows.p, "Yes", "No"))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(InputError, match="must hold classes of 'y', 'no' and 'yes'; got 'No' and 'Yes'"):
+        _read(tmp_path / "a.csv", positive="yes")
+
+
+def test_a_class_that_only_predictions_have_is_named(rows, tmp_path):
+    """One prediction in other words than the labels' makes a third class, which the terminal and the report tell."""
+    rows.loc[0, "p"] = 7
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    found = _run(tmp_path / "a.csv", "--label", "y", "--pred", "p", "--group", "g", "--out", tmp_path / "a.md")
+    assert "Classes: only predictions are 7; no label is." in found.stdout
+    assert "only predictions are 7" in (tmp_path / "a.md").read_text(encoding="utf-8")

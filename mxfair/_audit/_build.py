@@ -17,6 +17,7 @@ from mxfair.confusion import GroupConfusion
 from mxfair.groups import Groups
 from mxfair.report import Evaluation, RegressionEvaluation
 from mxfair.report._auc import RankCounts, auc_by_group, score_state
+from mxfair.report._format import joined, one_line
 from mxfair.scores import GroupScores
 
 
@@ -68,6 +69,25 @@ def classes_of(counts: DecisionCounts, positive: str | None, *, task: str | None
     if counts.columns.threshold is not None:
         preds = [_of_threshold(found, stated, counts)] * len(counts.scores)
     return Classes(found, by_code[0], preds, stated)
+
+
+def predicted_only(counts: DecisionCounts, classes: Classes) -> str:
+    """Return which classes only predictions have, for the reader; raise if a model predicts none of the labels."""
+    labels = set(classes.label[1:].tolist())
+    only: dict[str, None] = {}
+    for level, codes in zip(counts.preds, classes.preds):
+        found = set(codes[1:].tolist())
+        extra = [group_text(classes.values[place]) for place in sorted(found - labels)]
+        if len(labels) > 1 and not found & labels:
+            known = joined([repr(group_text(classes.values[place])[:40]) for place in sorted(labels)], 5)
+            raise InputError(
+                f"The column '{level.name}' must hold classes of '{counts.label.name}', {known}; got "
+                f"{joined([repr(text[:40]) for text in extra], 5)}. Write both alike."
+            )
+        only.update(dict.fromkeys(extra))
+    if len(labels) < 2 or not only:
+        return ""
+    return f"only predictions are {joined([one_line(text, 40) for text in only], 5)}; no label is"
 
 
 def _of_threshold(found: list[Any], stated: Any, counts: DecisionCounts) -> np.ndarray:

@@ -165,7 +165,8 @@ def _check_rows(request: Request, rows: int) -> None:
 def _classes(request: Request, counts: DecisionCounts) -> Audited:
     classes = _build.classes_of(counts, request.positive, task=request.task)
     made = _build.evaluations(counts, classes)
-    notes = {}
+    predicted = _build.predicted_only(counts, classes)
+    notes = {"classes": predicted} if predicted else {}
     if counts.scores and not counts.scores[0].exact:
         low, high = counts.scores[0].range
         error = max(float(e.scores.auc_error().overall) for e in made if e.scores is not None)

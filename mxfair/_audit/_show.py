@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["show", "show_comparison"]
 
 
+#: What the reader must know about how files were read.
+NOTES = ("classes", "scores", "values")
+
+
 def show(result: AuditResult, out: Path | None) -> None:
     """Print the report, what stands beside it, and what the gates say."""
     console = _console()
@@ -27,6 +31,11 @@ def show(result: AuditResult, out: Path | None) -> None:
     within = conditional_table(result.report)
     if within is not None:
         console.print("", _rich_table(within, plain=False))
+    for name in NOTES:
+        if name in result.report.context:
+            console.print(
+                f"{name.capitalize()}: {one_line(result.report.context[name])}.", highlight=False, markup=False
+            )
     show_gates(console, result.gates)
     if out is not None:
         console.print(f"Wrote {one_line(out)}.", highlight=False, markup=False)

@@ -19,8 +19,8 @@ from mxfair._audit._columns import MISSING, Category, NotNumbersError, category_
 from mxfair._table_file import CSV_CURE, column
 from mxfair._validation import InputError
 
-#: Rows of a chunk, and bytes of a piece of text; a row longer than the latter is refused.
-ROWS, BYTES = 131_072, 16_777_216
+#: Rows of a chunk, and bytes of a piece of text, of which pyarrow reads up to 32 ahead; a longer row is refused.
+ROWS, BYTES = 131_072, 4_194_304
 SUFFIXES = (".csv", ".tsv", ".parquet")
 #: The longest header line that is read.
 _HEADER = 4_194_304

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mxfair._validation import InputError, InputTypeError, one_of
 from mxfair.criterion import ALL_CRITERIA
-from mxfair.rate import RATES, SYNONYMS
+from mxfair.rate import RATES, SYNONYMS, Rate
 from mxfair.residuals._moments import STATISTICS
 from mxfair.uncertainty import check_level
 
@@ -41,6 +41,17 @@ _GRAMMAR = re.compile(
 #: Figures of scores and of numbers, and those that are gaps by themselves.
 _AUC, _WORST, _KS = "roc_auc", "bounded_group_loss", "ks_distance"
 _NAMES = tuple(dict.fromkeys([*ALL_CRITERIA, *RATES, _AUC, *STATISTICS, _WORST, _KS]))
+
+
+def _most(name: str, kind: str) -> float:
+    """Return what a difference or a value never exceeds: a gate beyond it would pass whatever the data hold."""
+    if name in (_AUC, _KS):
+        return 1.0
+    criterion = ALL_CRITERIA.get(name) if kind == "difference" else None
+    rates = (RATES[name],) if criterion is None and name in RATES else getattr(criterion, "rates", ())
+    if not rates or not all(isinstance(rate, Rate) and rate.share for rate in rates):
+        return math.inf
+    return float(len(rates)) if getattr(criterion, "agg", "") == "sum" else 1.0
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,8 @@ class Gate:
         Raises
         ------
         InputError
-            If the text is no gate, or the name is not known; the message gives the nearest one.
+            If the text is no gate, if the name is not known, where the message gives the nearest one, or if a share is
+            to exceed 1.
         """
         if not isinstance(text, str):
             raise InputTypeError(f"A gate must be text; got {text!r}. Write 'equalized_odds_difference>0.1'.")
@@ -115,7 +127,13 @@ class Gate:
         if kind and name in (_WORST, _KS):
             raise InputError(f"A gate on {name} must have no suffix, since it is a gap already; got {kind!r}.")
         kind = kind or ("difference" if name in ALL_CRITERIA and name not in RATES else "overall")
-        return cls(name, kind, match["relation"], float(match["bound"]), match["label"], match["model"])
+        bound, most = float(match["bound"]), math.inf if kind == "ratio" else _most(name, kind)
+        if not math.isfinite(bound) or abs(bound) > most:
+            range_of = "a finite number" if most == math.inf else f"a share, from {-most:g} to {most:g}"
+            raise InputError(
+                f"The bound of a gate on {name} must be {range_of}; got {match['bound']}. Write 0.1 for 10 %, say."
+            )
+        return cls(name, kind, match["relation"], bound, match["label"], match["model"])
 
     @property
     def figure(self) -> str:

@@ -312,3 +312,31 @@ def test_a_report_with_scores_in_states_is_judged() -> None:
     scores = GroupScores(table.groups, [0, 1], bins=10, counts=counts, sums=counts * 0.5)
     (result,) = check_gates(FairnessReport(Evaluation("m", table, scores=scores)), "roc_auc_difference>0.1")
     assert result.value == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["equalized_odds_difference>10", "accuracy>80", "roc_auc_difference>5", "mean_error>1e999"]
+)
+def test_a_bound_that_nothing_reaches_is_refused(text):
+    """A gate in per cent would pass whatever the data hold."""
+    with pytest.raises(InputError, match="The bound of a gate on"):
+        Gate.parse(text)
+
+
+def test_bounds_that_may_be_reached():
+    """Figures with a unit, sums and ratios to a reference may exceed 1."""
+    assert Gate.parse("mean_error_difference>20").bound == 20
+    assert Gate.parse("demographic_parity_ratio>1.25").bound == 1.25
+
+
+def test_the_worst_groups_error_has_the_interval_of_the_report():
+    """Of many equal groups one stands out by luck: the gate's interval is that of the largest, not of that group."""
+    rng = np.random.default_rng(0)
+    labels, groups = rng.normal(size=2000), np.arange(2000) % 40
+    report = evaluate_predictions(labels, labels + rng.normal(size=2000), groups, task="regression")
+    found = check_gates(report, "bounded_group_loss>1")[0]
+    assert (found.low, found.high) == report.gap_rows["bounded_group_loss"][0].interval
+    ends = [
+        report.baseline.interval("root_mean_squared_error", kind="group", group=g) for g in report.baseline.table.groups
+    ]
+    assert found.low < max(low for low, _ in ends)
