@@ -104,14 +104,19 @@ def _svg(figure: Figure, title: str, label: str, key: str) -> str:
 
 def _gaps(report: ExplanationReport) -> list[str]:
     """Return a waterfall of each model."""
+    from mxfair.explain._drawing import plain_text
+
     found = []
     for place, model in enumerate(report.models[:DRAWN]):
-        axes = plots.gap(model.gap)
-        title = f"{one_line(model.name, 40)}: {axes.get_title(loc='left')}"
-        axes.set_title(_title(model, axes.get_title(loc="left")), loc="left", fontsize=12, fontweight="bold")
+        axes, part = plots.gap(model.gap), model.gap.part
+        value = _minus(signed(part.gap, digits=decimals([part.gap])))
+        axes.set_title(_title(model, value), loc="left", fontsize=12, fontweight="bold")
         axes.set_title("", loc="right")
-        text = f"{title}. A step for each column, with intervals, from one group's mean to the other's."
-        found.append(_svg(axes.figure, title, text, f"gap{place}"))  # type: ignore[arg-type]  # no subfigure
+        axes.set_xlabel(plain_text(f"mean {model.gap.output_name}", 48), fontsize=10)  # the names may be long
+        title = f"{one_line(model.name, 40)}: {one_line(part.group, 40)} minus {one_line(part.against, 40)}"
+        text = f"{title}, {value}. A step for each column, with intervals, from one group's mean to the other's."
+        figure: Any = axes.figure
+        found.append(_svg(figure, title, text, f"gap{place}"))
     return found
 
 
@@ -122,12 +127,15 @@ def _title(model: ModelExplanation, title: str) -> str:
 
 
 def _changes(report: ExplanationReport) -> list[str]:
-    """Return the contributions before and after."""
+    """Return the contributions before and after, of models with the same columns."""
     found = []
     for place, comparison in enumerate(report.comparisons[: DRAWN - 1]):
+        if comparison.after.columns != report.models[0].gap.columns:
+            continue  # a step's column, in which all of the change is
         title = f"{one_line(comparison.names[0], 40)} and {one_line(comparison.names[1], 40)}"
         axes = plots.gap_comparison(comparison)
         axes.set_title("", loc="left")  # the table says it
+        axes.set_xlabel("contribution to the gap", fontsize=10)
         figure: Any = axes.figure
         text = f"Contributions to the gap of {title}, with intervals. The table below has the numbers."
         found.append(_svg(figure, title, text, f"change{place}"))

@@ -20,6 +20,9 @@ from mxfair.explain.importance import permutation_importance
 from mxfair.report._explanation import ExplanationReport, ModelExplanation
 from mxfair.report._subject import Question, Subject
 
+#: Permutations of a column; half of them where there are many columns.
+REPEATS, MANY = 10, 30
+
 
 def explained_report(
     subjects: list[Subject],
@@ -99,6 +102,7 @@ def _explained(subject: Subject, question: Question, notes: list[str]) -> ModelE
         returns=subject.returns,
         task=None if hasattr(subject.scored, "predict") else question.task,
         positive=question.positive,
+        n_repeats=REPEATS if len(gap.columns) <= MANY else REPEATS // 2,
         seed=seed,
         **naming,
     )
@@ -147,7 +151,8 @@ def _with_curves(
     leading = sorted(shares, key=lambda name: -shares[name])
     found = []
     for model, subject in zip(models, subjects):
-        found.append(replace(model, dependence=_curves(subject, leading, question, notes)))
+        own = [name for name in leading if name in model.gap.columns]
+        found.append(replace(model, dependence=_curves(subject, own, question, notes)))
     return found
 
 

@@ -20,10 +20,11 @@ SHOWN = 10
 
 def gap_table(report: ExplanationReport, top: int = SHOWN) -> Table:
     """Return the contributions of each column, a model beside the other; of two models also their difference."""
-    if len(report.models) == 2:
-        return _comparison_table(report, top)
     parts = [model.gap.part for model in report.models]
-    kept = parts[0].top(top)
+    added = [column for part in parts for column in part.columns if column not in parts[0].columns]
+    if len(parts) == 2 and not added:
+        return _comparison_table(report, top)
+    kept = [*parts[0].top(top), *dict.fromkeys(added)]
     names = dict.fromkeys(one_line(model.name, 40) for model in report.models)
     return _side_by_side(f"Contributions to the gap: {_of(parts[0])}", list(names), parts, kept)
 

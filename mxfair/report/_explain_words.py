@@ -117,6 +117,7 @@ def changes(report: ExplanationReport) -> list[str]:
             f"{name(column)} ({signed(_value(first, column), digits=digits)} to "
             f"{signed(_value(second, column), digits=digits)})"
             for column in moved.top(2)
+            if abs(_value(moved, column)) >= LEAST * abs(_value(moved, moved.top(1)[0]))
         ]
         texts.append(
             f"With {name(comparison.names[1])} instead of {name(comparison.names[0])} the gap changes by "
