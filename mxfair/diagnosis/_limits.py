@@ -19,7 +19,9 @@ CANNOT_KNOW = {
     "annotator agreement": "Whether annotators that agree are right: they may share a mistake.",
     "label noise": "Noise from hardness: rows that the columns predict badly look mislabelled. It takes mistakes to "
     "depend on the class only, and sees none that a model learns.",
-    "model repeats the prior decision": "Whether the rule or the labels are right where they differ.",
+    "model repeats the prior decision": "Whether the rule or the labels are right where they differ. A model that "
+    "takes the likelier label leaves the chance in the labels out: it comes closer to any rule that looks at the same "
+    "columns.",
     "spread over seeds": "What other data, other columns or another model would decide: seeds move the initial "
     "values and the order of rows only.",
     "gap over seeds": "Whether any of the gaps is right; a narrow spread is no sign of a small gap.",

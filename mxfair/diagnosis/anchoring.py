@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, generator, missing, numbers, same_length, to_numpy, vector
-from mxfair.diagnosis._signs import Signs, groups_of, matrix_of, members, numeric
-from mxfair.diagnosis._statistics import crossfitted, effect
+from mxfair._validation import InputError, generator, numbers, plural, same_length
+from mxfair.diagnosis._seeds import of_spread, seeds
+from mxfair.diagnosis._signs import Signs, check_learner, groups_of, members, moments, numeric, points, typed
+from mxfair.diagnosis._statistics import crossfitted, effect, permutation_p, quantile
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
 
@@ -87,11 +88,11 @@ def anchoring_signs(
 
     Notes
     -----
-    Serial dependence is tested by permuting what is left of the labels within each session: severe and mild annotators
-    are no sign. Its value is freed of what permutations give in the mean; its interval is the value and the spread of
-    the permutations, which is right near 0. So is a trend where there are fewer than 10 sessions; of more, its error
-    comes from the differences between sessions, so that rows of a session may hang together (White, 1984). Seeds are
-    taken as they are: the test of the spread is over rows.
+    Serial dependence is tested by permuting what is left of the labels within each session and group: severe and mild
+    annotators are no sign, nor are groups whose labels vary more. Its value is freed of what permutations give in the
+    mean; its interval is the value and the spread of the permutations, which is right near 0. So is a trend where there
+    are fewer than 10 sessions; of more, its error comes from the differences between sessions, so that rows of one may
+    hang together (White, 1984). Seeds are taken as they are: the test of the spread is over rows.
 
     References
     ----------
@@ -108,12 +109,16 @@ def anchoring_signs(
     >>> [(f.sign, f.groups) for f in anchoring_signs(groups, labels=labels, shown=shown).found]
     [('label follows the shown value', 'b')]
     """
-    signs, rng = Signs("anchoring", level), generator(seed)
+    signs, rng, learner = Signs("anchoring", level), generator(seed), check_learner(learner)
     encoded = None if groups is None else groups_of(groups)
+    if predictions is not None and spread is not None:
+        raise InputError(
+            "'predictions' and 'spread' must not both be given; they are about the same models. Leave one out."
+        )
     if predictions is not None:
-        _seeds(signs, predictions, starts, groups_of(encoded))
+        seeds(signs, predictions, starts, groups_of(encoded))
     elif spread is not None:
-        _spread(signs, spread)
+        of_spread(signs, spread)
     else:
         signs.lack("spread over seeds", "predictions of several seeds, or spread")
     if predictions is None or starts is None:
@@ -126,17 +131,22 @@ def anchoring_signs(
         return signs.diagnosis()
     encoded = groups_of(encoded)
     same_length(labels=labels, groups=encoded, order=order, session=session, shown=shown, X=X)
-    label, classes = numeric(labels, "labels")
+    label, label_is = numeric(labels, "labels")
+    if np.ptp(label) == 0:
+        signs.note("All labels are alike: whether they hang on their order or on shown values is not measured.")
+        return signs.diagnosis()
+    plain = label
     columns = np.eye(encoded.n_groups)[encoded.codes]
     if X is not None:
-        columns = np.column_stack([matrix_of(X)[0], columns])
-        label = label - crossfitted(label, columns, rng, classes=classes, learner=learner)
+        columns = np.column_stack([signs.matrix(X)[0], columns])
+        label = label - crossfitted(label, columns, rng, classes=label_is is not None, learner=learner)
     else:
         label = _without_group_means(label, encoded)
     if order is not None:
-        _order(signs, label, vector(order, "order"), session, encoded, rng)
+        _order(signs, label, moments(order, "order"), session, encoded, rng)
     if shown is not None:
-        _shown(signs, label, numbers(shown, "shown"), columns, encoded, X is not None, learner, rng)
+        told = [name for name, mask in members(encoded) if np.ptp(plain[mask]) > 0]
+        _shown(signs, label, numbers(shown, "shown"), columns, encoded, X is not None, told, label_is, learner, rng)
     return signs.diagnosis()
 
 
@@ -145,112 +155,87 @@ def _without_group_means(values: np.ndarray, groups: Groups) -> np.ndarray:
     return values - (sums / np.maximum(groups.counts, 1))[groups.codes]
 
 
-def _seeds(signs: Signs, predictions: Any, starts: Any, groups: Groups) -> None:
-    from scipy.stats import f_oneway, ttest_ind
-
-    array = to_numpy(predictions)
-    if array.ndim != 2 or len(array) < 2 or array.shape[1] != len(groups):
-        raise InputError(
-            f"'predictions' must have a row for each of two models or more and a column for each of the {len(groups)} "
-            f"samples; got shape {array.shape}. Stack the predictions of the seeds."
-        )
-    values = np.unique(array)
-    decisions = array.dtype.kind not in "f" or set(values.tolist()) <= {0.0, 1.0}
-    k = len(array)
-    if decisions:
-        shares = np.stack([(array == value).mean(axis=0) for value in values])
-        apart = (1 - (shares**2).sum(axis=0)) * k / (k - 1)
-        mean = (array == values[-1]).astype(float)
-        what = "Two models decide otherwise on"
-    else:
-        apart, mean, what = array.std(axis=0, ddof=1), array.astype(float), "The models' scores have a deviation of"
-    for contrast in signs.compared(groups):
-        own, rest = apart[contrast.inside], apart[contrast.outside]
-        test = ttest_ind(own, rest, equal_var=False)
-        interval = test.confidence_interval(signs.level)
-        shown = [f"{100 * v:.1f} %" if decisions else f"{v:.3g}" for v in (own.mean(), rest.mean())]
-        verb = "of the rows of" if decisions else "on"
-        statement = f"{what} {shown[0]} {verb} {contrast.name}, and {shown[1]} {verb} {contrast.other}."
-        value, p = own.mean() - rest.mean(), test.pvalue if np.isfinite(test.pvalue) else 1.0
-        signs.add("spread over seeds", contrast.text, statement, value=value, low=interval.low, high=interval.high, p=p)
-        gaps = mean[:, contrast.inside].mean(axis=1) - mean[:, contrast.outside].mean(axis=1)
-        _gap(signs, gaps, contrast.text)
-        if starts is not None:
-            kinds = vector(starts, "starts").astype(str)
-            same_length(predictions=array, starts=kinds)
-            parts = [gaps[kinds == kind] for kind in np.unique(kinds)]
-            if len(parts) < 2 or min(map(len, parts)) < 2:
-                raise InputError(
-                    "'starts' must hold two kinds or more, with two models or more each. Train more models."
-                )
-            means = [float(part.mean()) for part in parts]
-            listed = ", ".join(f"{kind} {m:+.3f}" for kind, m in zip(np.unique(kinds), means))
-            statement = f"The gap of {contrast.text} by start: {listed}."
-            value = max(means) - min(means)
-            signs.add("gap between starts", contrast.text, statement, value=value, p=f_oneway(*parts).pvalue)
-
-
-def _gap(signs: Signs, gaps: np.ndarray, text: str) -> None:
-    """Add the spread of a gap over seeds, with the interval of a standard deviation of normal values."""
-    from scipy.stats import chi2
-
-    k, sd = len(gaps), float(np.std(gaps, ddof=1))
-    tail = (1 - signs.level) / 2
-    low, high = (sd * np.sqrt((k - 1) / chi2.ppf(q, k - 1)) for q in (1 - tail, tail))
-    statement = f"Over {k} models the gap of {text} is {gaps.min():+.3f} to {gaps.max():+.3f}, deviation {sd:.3f}."
-    signs.add("gap over seeds", text, statement, value=sd, low=low, high=high)
-
-
-def _spread(signs: Signs, spread: Any) -> None:
-    gaps = np.asarray(spread.gap, dtype=float)
-    gaps = gaps[np.isfinite(gaps)]
-    if len(gaps) < 2:
-        raise InputError("'spread' must hold the gaps of two members or more. Train more members.")
-    _gap(signs, gaps, spread.criterion)
-    by_group = spread.disagreement.by_group if hasattr(spread.disagreement, "by_group") else {}
-    for name, value in dict(by_group).items():
-        statement = f"Two members decide otherwise on {100 * value:.1f} % of the rows of {name}."
-        signs.add("spread over seeds", str(name), statement, value=value)
-
-
 def _order(
-    signs: Signs, label: np.ndarray, order: np.ndarray, session: Any, groups: Groups, rng: np.random.Generator
+    signs: Signs,
+    label: np.ndarray,
+    order: tuple[np.ndarray, np.ndarray],
+    session: Any,
+    groups: Groups,
+    rng: np.random.Generator,
 ) -> None:
-    if missing(order).any():
+    moment, absent = order
+    if absent.any():
         raise InputError("'order' must not be missing. Leave out rows whose order is not known.")
     sessions = np.zeros(len(label), dtype=int)
     if session is not None:
-        sessions = np.unique(vector(session, "session").astype(str), return_inverse=True)[1].reshape(-1)
-    sequence = np.lexsort((order, sessions))
-    label, sessions, codes = label[sequence], sessions[sequence], groups.codes[sequence]
+        sessions = np.unique(typed(session, "session"), return_inverse=True)[1].reshape(-1)
+    sequence = np.lexsort((moment, sessions))
+    moment, label, sessions, codes = moment[sequence], label[sequence], sessions[sequence], groups.codes[sequence]
     follows = np.flatnonzero(sessions[1:] == sessions[:-1]) + 1
-    starts = np.flatnonzero(np.diff(sessions, prepend=-1))
-    lengths = np.diff(starts, append=len(sessions))
-    place = (np.arange(len(sessions)) - np.repeat(starts, lengths)) / np.repeat(np.maximum(lengths - 1, 1), lengths)
-    place = np.where(np.repeat(lengths, lengths) > 1, place - 0.5, 0.0)
-    n_groups = groups.n_groups
-    steepness = np.bincount(codes, weights=place**2, minlength=n_groups)
-    squares = np.bincount(codes[follows], weights=label[follows] ** 2, minlength=n_groups)
-
-    def measured(values: np.ndarray) -> np.ndarray:
-        serial = np.bincount(codes[follows], weights=values[follows] * values[follows - 1], minlength=n_groups)
-        trend = np.bincount(codes, weights=values * place, minlength=n_groups)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.stack([serial / squares, trend / steepness])
-
-    observed = measured(label)
-    drawn = np.stack([measured(label[np.lexsort((rng.random(len(label)), sessions))]) for _ in range(_PERMUTATIONS)])
+    tied = int((moment[follows] == moment[follows - 1]).sum())
+    if tied:
+        signs.note(f"{plural(tied, 'row')} have the order of the row before: they are taken as they stand in the data.")
+    if not len(follows):
+        signs.note("Each session has one row: whether labels hang on their order is not measured.")
+        return
+    place = _places(sessions)
+    level = np.bincount(sessions, weights=label) / np.bincount(sessions)
+    label = label - level[sessions]
+    values, scale = _alike(label, codes, groups.n_groups)
     told = [name for name, _ in members(groups)]
+    observed, drawn = _in_any_order(values, sessions, codes, place, groups.n_groups, rng)
     for k, name in enumerate(groups.names):
         if name not in told:
             continue
         _permuted(signs, "serial dependence", name, observed[0, k], drawn[:, 0, k])
         own = codes == k
         if len(np.unique(sessions[own])) >= _SESSIONS:
-            level = np.bincount(sessions, weights=label) / np.bincount(sessions)
-            _trend(signs, name, (label - level[sessions])[own], place[own], sessions[own])
+            _trend(signs, name, label[own], place[own], sessions[own])
         else:
-            _permuted(signs, "trend within a session", name, observed[1, k], drawn[:, 1, k])
+            _permuted(signs, "trend within a session", name, scale[k] * observed[1, k], scale[k] * drawn[:, 1, k])
+
+
+def _places(sessions: np.ndarray) -> np.ndarray:
+    """Return the place of each row in its session, from -1/2 to 1/2; 0 where it is alone."""
+    starts = np.flatnonzero(np.diff(sessions, prepend=-1))
+    lengths = np.diff(starts, append=len(sessions))
+    place = np.arange(len(sessions)) - np.repeat(starts, lengths)
+    length = np.repeat(lengths, lengths)
+    return np.where(length > 1, place / np.maximum(length - 1, 1) - 0.5, 0.0)
+
+
+def _alike(label: np.ndarray, codes: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels by the standard deviation of their group, and the deviations."""
+    counts = np.bincount(codes, minlength=n_groups)
+    scale = np.sqrt(np.bincount(codes, weights=label**2, minlength=n_groups) / np.maximum(counts, 1))
+    return label / np.where(scale > 0, scale, 1.0)[codes], scale
+
+
+def _in_any_order(
+    values: np.ndarray,
+    sessions: np.ndarray,
+    codes: np.ndarray,
+    place: np.ndarray,
+    n_groups: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return serial correlations and trends by group, as they are and of permutations within session and group."""
+    follows = np.flatnonzero(sessions[1:] == sessions[:-1]) + 1
+    steepness = np.bincount(codes, weights=place**2, minlength=n_groups)
+    squares = np.bincount(codes[follows], weights=values[follows] ** 2, minlength=n_groups)
+
+    def measured(row: np.ndarray) -> np.ndarray:
+        serial = np.bincount(codes[follows], weights=row[follows] * row[follows - 1], minlength=n_groups)
+        trend = np.bincount(codes, weights=row * place, minlength=n_groups)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.stack([serial / squares, trend / steepness])
+
+    cells = sessions * n_groups + codes
+    by_cell, moved, drawn = np.argsort(cells, kind="stable"), np.empty_like(values), []
+    for _ in range(_PERMUTATIONS):
+        moved[by_cell] = values[np.argsort(cells + rng.random(len(values)))]
+        drawn.append(measured(moved))
+    return measured(values), np.stack(drawn)
 
 
 def _trend(signs: Signs, group: str, label: np.ndarray, place: np.ndarray, sessions: np.ndarray) -> None:
@@ -258,6 +243,9 @@ def _trend(signs: Signs, group: str, label: np.ndarray, place: np.ndarray, sessi
     from scipy.stats import t
 
     size = (place**2).sum()
+    if not size > 0:
+        signs.note(f"All rows of {group} are alone in their session or in its middle, not measured: a trend.")
+        return
     slope = float((label * place).sum() / size)
     by_session = np.bincount(sessions, weights=place * (label - slope * place))
     count = len(np.unique(sessions))
@@ -269,12 +257,12 @@ def _trend(signs: Signs, group: str, label: np.ndarray, place: np.ndarray, sessi
 
 
 def _permuted(signs: Signs, sign: str, group: str, value: float, chance: np.ndarray) -> None:
-    from mxfair.diagnosis._statistics import quantile
-
-    if not np.isfinite(value) or not np.isfinite(chance).all():
+    if not np.isfinite(value) or not np.isfinite(chance).all() or not chance.std() > 0:
+        signs.note(f"Too few rows of {group} follow others, or their labels are all alike, not measured: {sign}.")
         return
     middle = chance.mean()
-    p = (1 + (np.abs(chance - middle) >= abs(value - middle) * (1 - 1e-9)).sum()) / (1 + len(chance))
+    exceeded = int((np.abs(chance - middle) >= abs(value - middle) * (1 - 1e-9)).sum())
+    p = permutation_p(exceeded, len(chance), (value - middle) / chance.std(ddof=1))
     width = quantile(signs.level) * chance.std(ddof=1)
     value = float(value - middle)
     if sign == "serial dependence":
@@ -287,18 +275,23 @@ def _permuted(signs: Signs, sign: str, group: str, value: float, chance: np.ndar
 def _shown(
     signs: Signs, label: np.ndarray, shown: np.ndarray, columns: np.ndarray, groups: Groups, given: bool, *tools: Any
 ) -> None:
-    learner, rng = tools
-    if np.isnan(shown).any():
-        raise InputError("'shown' must not be missing. Leave out rows for which nothing was shown.")
+    told, label_is, learner, rng = tools
+    if not np.isfinite(shown).all():
+        raise InputError("'shown' must be finite and not missing. Leave out rows for which nothing was shown.")
     unit = float(shown.std())
     if unit == 0:
         signs.note("All shown values are alike: whether labels follow them is not measured.")
         return
     if given:
-        shown = shown - crossfitted(shown, columns, rng, classes=False, learner=learner)
+        left = shown - crossfitted(shown, columns, rng, classes=False, learner=learner)
     else:
-        shown = _without_group_means(shown, groups)
+        left = _without_group_means(shown, groups)
     for name, mask in members(groups):
-        value, low, high, p = effect(label[mask], shown[mask] / unit, signs.level)
-        statement = f"Labels of {name} are {value:+.3g} where the shown value is a standard deviation higher."
+        value, low, high, p = effect(label[mask], left[mask] / unit, signs.level, before=shown[mask] / unit)
+        if np.isnan(value) or name not in told:
+            why = "the columns tell the shown value" if name in told else "labels are all alike"
+            signs.note(f"In {name} {why}, or nearly: not measured whether labels follow the shown value.")
+            continue
+        size = f"{value:+.3g}" if label_is is None else f"{points(value)} often {label_is or 'positive'}"
+        statement = f"Labels of {name} are {size} where the shown value is a standard deviation higher."
         signs.add("label follows the shown value", name, statement, value=value, low=low, high=high, p=p)

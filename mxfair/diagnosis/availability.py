@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import generator, missing, positive_integer, same_length, vector
-from mxfair.diagnosis._signs import Contrast, Signs, groups_of, matrix_of
-from mxfair.diagnosis._statistics import auc
+from mxfair._validation import generator, missing, positive_integer, same_length, to_numpy, vector
+from mxfair.diagnosis._signs import FEWEST, Signs, groups_of, moments, percent
+from mxfair.diagnosis._statistics import auc, share_difference
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
 from mxfair.preprocessing import missingness_report
@@ -16,6 +16,8 @@ from mxfair.preprocessing import missingness_report
 __all__ = ["availability_signs"]
 
 _RESAMPLES = 999
+#: As many times more permutations are drawn where none of the first reaches what was observed.
+_MORE = 19
 #: Neighbours are searched among this many rows at most.
 _MOST_ROWS = 20_000
 
@@ -91,7 +93,7 @@ def availability_signs(
     if time is None:
         signs.lack("recency", "time")
     else:
-        _recency(signs, vector(time, "time"), encoded)
+        _recency(signs, *moments(time, "time"), encoded)
     if X is None:
         signs.lack("sparsity", "X")
         signs.lack("incomplete rows", "X")
@@ -105,17 +107,9 @@ def availability_signs(
     return signs.diagnosis()
 
 
-def _recency(signs: Signs, time: np.ndarray, groups: Groups) -> None:
-    absent = missing(time)
+def _recency(signs: Signs, stamps: np.ndarray, absent: np.ndarray, groups: Groups) -> None:
     if absent.any():
         signs.note(f"Rows without a time, left out of recency: {int(absent.sum()):,}.")
-    dates = time.dtype.kind == "M" or (time.dtype.kind == "O")
-    if dates:
-        import pandas as pd
-
-        stamps = pd.to_datetime(pd.Series(time)).to_numpy("datetime64[ns]")
-    else:
-        stamps = time.astype(float)
     for contrast in signs.compared(groups, ~absent):
         own, rest = stamps[contrast.inside], stamps[contrast.outside]
         value, low, high, p = auc(-own.astype(float), -rest.astype(float), signs.level)
@@ -135,7 +129,10 @@ def _moment(stamps: np.ndarray) -> str:
 def _sparsity(signs: Signs, X: Any, groups: Groups, k: int, rng: np.random.Generator) -> None:
     from sklearn.neighbors import NearestNeighbors
 
-    matrix, _ = matrix_of(X)
+    matrix, _ = signs.matrix(X)
+    if not matrix.shape[1]:
+        signs.note("All columns are constant: sparsity is not measured.")
+        return
     rows = np.arange(len(matrix))
     if len(rows) > _MOST_ROWS:
         rows = np.sort(rng.choice(rows, _MOST_ROWS, replace=False))
@@ -176,21 +173,29 @@ def _incomplete(signs: Signs, X: Any, groups: Groups) -> None:
         return
     for contrast in signs.compared(groups):
         signs.add_shares("incomplete rows", contrast, absent.any(axis=1), "A value is missing in")
-    report = missingness_report(X, groups)
+    large = groups.known & (groups.counts >= FEWEST)
+    rows = large[groups.codes]
+    if large.sum() < 2:
+        return
+    report = missingness_report(_kept(X, rows), groups.take(rows))
     some = report.columns[report.columns["missing"] > 0]
+    pairs = int(large.sum()) * (int(large.sum()) - 1) // 2
     for column, row in some.iterrows():
         if not np.isfinite(row["p_value"]):
             continue
         mask = absent[:, list(names).index(column)]
         sides = [groups.codes == groups.names.index(row[end]) for end in ("highest", "lowest")]
-        pair = Contrast(row["highest"], row["lowest"], *sides)
-        before = len(signs._findings)
-        signs.add_shares("missing column", pair, mask, f"'{column}' is missing in")
-        if groups.known.sum() > 2:  # the pair was chosen for its difference: the test is of all groups
-            made = signs._findings.pop(before)
-            signs.add(
-                made.sign, made.groups, made.statement, value=made.value, low=made.low, high=made.high, p=row["p_value"]
-            )
+        x, n, rest_x, rest_n = (float(part.sum()) for side in sides for part in (mask[side], side))
+        # of several groups the pair was chosen for its difference: the test is of all, the interval holds for all pairs
+        value, low, high, _ = share_difference(x, n, rest_x, rest_n, 1 - (1 - signs.level) / pairs)
+        most, least = row["highest"], row["lowest"]
+        statement = f"'{column}' is missing in {percent(x / n)} of {most}, and {percent(rest_x / rest_n)} of {least}."
+        text = f"{most} against {least}"
+        signs.add("missing column", text, statement, value=value, low=low, high=high, p=row["p_value"])
+
+
+def _kept(X: Any, rows: np.ndarray) -> Any:
+    return X.loc[rows] if hasattr(X, "loc") else to_numpy(X)[rows]
 
 
 def _sources(signs: Signs, source: np.ndarray, groups: Groups, rng: np.random.Generator) -> None:
@@ -204,9 +209,10 @@ def _sources(signs: Signs, source: np.ndarray, groups: Groups, rng: np.random.Ge
         tables = [np.bincount(place[mask], minlength=len(names)) for mask in (contrast.inside, contrast.outside)]
         own, rest = (float(_same(table)) for table in tables)
         total, n = tables[0] + tables[1], int(tables[0].sum())
-        drawn = rng.multivariate_hypergeometric(total, n, size=_RESAMPLES, method="marginals")
-        chance = _same(drawn) - _same(total - drawn)
-        p = (1 + (np.abs(chance) >= abs(own - rest) * (1 - 1e-9)).sum()) / (1 + _RESAMPLES)
+        exceeded, count = _exceeded(total, n, own - rest, rng), _RESAMPLES
+        for _ in range(0 if exceeded else _MORE):  # 1 / 1,000 is too coarse to be corrected for many tests
+            exceeded, count = exceeded + _exceeded(total, n, own - rest, rng), count + _RESAMPLES
+        p = (1 + exceeded) / (1 + count)
         resampled = [_same(rng.multinomial(table.sum(), table / table.sum(), size=_RESAMPLES)) for table in tables]
         spread = resampled[0] - resampled[1]
         tail = (1 - signs.level) / 2
@@ -217,6 +223,13 @@ def _sources(signs: Signs, source: np.ndarray, groups: Groups, rng: np.random.Ge
             f"{rest:.3f}."
         )
         signs.add("concentration of sources", contrast.text, statement, value=own - rest, low=low, high=high, p=p)
+
+
+def _exceeded(total: np.ndarray, n: int, observed: float, rng: np.random.Generator) -> int:
+    """Return how many permutations of the groups differ as much as was observed."""
+    drawn = rng.multivariate_hypergeometric(total, n, size=_RESAMPLES, method="marginals")
+    chance = _same(drawn) - _same(total - drawn)
+    return int((np.abs(chance) >= abs(observed) * (1 - 1e-9)).sum())
 
 
 def _same(counts: np.ndarray) -> np.ndarray:

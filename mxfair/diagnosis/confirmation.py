@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, generator, missing, same_length, to_numpy, vector
-from mxfair.diagnosis._signs import Signs, groups_of, matrix_of, members, numeric, percent, points
-from mxfair.diagnosis._statistics import crossfitted, effect, kappa, quantile
+from mxfair._validation import InputError, generator, missing, plural, same_length, to_numpy, vector
+from mxfair.diagnosis._signs import Signs, check_learner, groups_of, members, numeric, percent, points, typed
+from mxfair.diagnosis._statistics import crossfitted, effect, kappa, paired_difference, quantile
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
 
 __all__ = ["confirmation_signs"]
 
-_RESAMPLES = 400
+#: Blocks of rows that the jackknife of agreement leaves out, one at a time.
+_BLOCKS = 100
+#: Labels of more values than this are numbers, of which there is no kappa and no noise.
+_MOST_CLASSES = 20
+#: Rows of a class that a model needs to be cross-fitted.
+_FEWEST_OF_CLASS = 5
 #: Labels of one annotator in one group that kappa is taken of.
 _FEWEST_LABELS = 30
 
@@ -41,15 +47,17 @@ def confirmation_signs(
       rule, minus that of the other annotators in the group.
     - *annotator agreement*, by group: mean kappa of pairs of annotators on rows that both labelled, minus that of the
       rest: below 0, labels of this group are noisier.
-    - *label noise*, by group: share of rows whose label a cross-validated classifier is confidently against (confident
-      learning), minus that of the rest.
+    - *label noise*, by group: share of labels that a cross-validated classifier is against, of the rows of which it is
+      confident (confident learning), minus that of the rest.
     - *model repeats the prior decision*, by group: how often the model decides as the rule, minus how often the labels
-      do: above 0, it is closer to the rule than what it learned from.
+      do: above 0, it is closer to the rule than what it learned from. A model that decides by what is likelier leaves
+      the chance in the labels out, and so comes closer to any rule that looks at the same columns.
 
     Parameters
     ----------
     labels : array of shape (n_samples,), optional
-        Two classes or numbers; kappa and noise take any classes.
+        Two classes or numbers; kappa and noise take up to 20 classes. Labels, `prior` and `preds` are compared by
+        name: they have to be called alike.
     groups : array of shape (n_samples,), columns or Groups
         The sensitive attribute.
     X : data frame or array of shape (n_samples, n_features), optional
@@ -78,13 +86,14 @@ def confirmation_signs(
     -----
     Confident learning assumes that mistakes depend on the true class only, and that the classifier is good enough: it
     counts hard rows as noise. In a group that the columns describe badly it finds more. Kappa depends on the base rate,
-    which groups need not share.
+    which groups need not share; the error of the agreement of annotators is a jackknife's.
 
     References
     ----------
     Robinson, Econometrica 56, 1988; Chernozhukov et al., *Double/debiased machine learning*, Econometrics Journal 21,
-    2018. Cohen, Educational and Psychological Measurement 20, 1960; Fleiss, Cohen and Everitt, Psychological Bulletin
-    72, 1969. Northcutt, Jiang and Chuang, *Confident learning*, JAIR 70, 2021, section 3.1.
+    2018. Agresti and Min, Statistics in Medicine 24, 2005: differences of matched pairs. Cohen, Educational and
+    Psychological Measurement 20, 1960; Fleiss, Cohen and Everitt, Psychological Bulletin 72, 1969. Northcutt, Jiang and
+    Chuang, *Confident learning*, JAIR 70, 2021, section 3.1.
 
     Examples
     --------
@@ -97,13 +106,15 @@ def confirmation_signs(
     >>> [(f.groups, round(f.value, 1)) for f in confirmation_signs(labels, groups, X=X, prior=prior).found[:1]]
     [('b', 0.5)]
     """
-    signs, rng = Signs("confirmation", level), generator(seed)
+    signs, rng, learner = Signs("confirmation", level), generator(seed), check_learner(learner)
     encoded = groups_of(groups)
-    labels = None if labels is None else _present(labels, "labels")
-    prior = None if prior is None else _present(prior, "prior")
-    preds = None if preds is None else _present(preds, "preds")
+    labels = None if labels is None else typed(labels, "labels")
+    prior = None if prior is None else typed(prior, "prior")
+    preds = None if preds is None else typed(preds, "preds")
     same_length(labels=labels, groups=encoded, X=X, prior=prior, annotators=annotators, preds=preds)
-    matrix = None if X is None else matrix_of(X)[0]
+    if labels is not None and prior is not None and (annotators is not None or preds is not None):
+        _check_classes(labels, prior=prior, preds=preds)
+    matrix = None if X is None else signs.matrix(X)[0]
     if labels is None or prior is None or matrix is None:
         signs.lack("label follows the prior decision", "labels, prior and X")
     else:
@@ -127,41 +138,70 @@ def confirmation_signs(
     return signs.diagnosis()
 
 
-def _present(values: Any, name: str) -> np.ndarray:
-    array = vector(values, name)
-    if missing(array).any():
-        raise InputError(
-            f"'{name}' must not be missing; got {int(missing(array).sum())} missing values. Leave them out."
-        )
-    return array.astype(str) if array.dtype.kind == "O" else array
+def _check_classes(labels: np.ndarray, **others: np.ndarray | None) -> None:
+    """Refuse decisions that cannot be compared with the labels since they are called otherwise."""
+    for name, values in others.items():
+        if values is None:
+            continue
+        kinds = ["numbers" if array.dtype.kind in "biuf" else "texts" for array in (labels, values)]
+        if kinds[0] != kinds[1]:
+            raise InputError(f"'labels' and '{name}' must be called alike; got {kinds[0]} and {kinds[1]}. Recode one.")
+        levels = [np.unique(array) for array in (labels, values)]
+        if max(map(len, levels)) <= 2 and len(np.union1d(*levels)) > 2:
+            shown = " and ".join("/".join(map(str, part)) for part in levels)
+            raise InputError(f"'labels' and '{name}' must be called alike; got {shown}. Recode one of them.")
 
 
 def _follows(
     signs: Signs, labels: Any, prior: Any, matrix: np.ndarray, groups: Groups, learner: Any, rng: np.random.Generator
 ) -> None:
-    (label, label_classes), (rule, rule_classes) = numeric(labels, "labels"), numeric(prior, "prior")
+    sign = "label follows the prior decision"
+    for name, values in (("Labels", labels), ("Prior decisions", prior)):
+        levels = np.unique(values)
+        if len(levels) < 2 or (values.dtype.kind not in "biuf" and len(levels) > 2):
+            why = "all alike" if len(levels) < 2 else f"of {len(levels)} classes; mark one of them as 1 and 0"
+            signs.note(f"{name} are {why}: not measured whether a {sign}.")
+            return
+    (label, label_is), (rule, rule_is) = numeric(labels, "labels"), numeric(prior, "prior")
     columns = np.column_stack([matrix, np.eye(groups.n_groups)[groups.codes]])
-    label = label - crossfitted(label, columns, rng, classes=label_classes, learner=learner)
-    unit = 1.0 if rule_classes else float(rule.std()) or 1.0
-    rule = (rule - crossfitted(rule, columns, rng, classes=rule_classes, learner=learner)) / unit
+    left = label - crossfitted(label, columns, rng, classes=label_is is not None, learner=learner)
+    unit = 1.0 if rule_is is not None else float(rule.std())
+    rule = rule / unit
+    rest = rule - crossfitted(rule * unit, columns, rng, classes=rule_is is not None, learner=learner) / unit
+    step = "the prior score is a standard deviation higher"
+    step = step if rule_is is None else f"the prior decision was {rule_is or 'yes'}"
     for name, mask in members(groups):
-        value, low, high, p = effect(label[mask], rule[mask], signs.level)
-        step = "the prior decision was yes" if rule_classes else "the prior score is a standard deviation higher"
-        size = f"{points(value)} often positive" if label_classes else f"{value:+.3g}"
+        value, low, high, p = effect(left[mask], rest[mask], signs.level, before=rule[mask])
+        if np.isnan(value) or np.ptp(label[mask]) == 0:
+            why = "labels are all alike" if np.ptp(label[mask]) == 0 else "the columns tell the prior decision"
+            signs.note(f"In {name} {why}, or nearly: not measured whether a {sign}.")
+            continue
+        size = f"{value:+.3g}" if label_is is None else f"{points(value)} often {label_is or 'positive'}"
         statement = f"At equal columns, labels of {name} are {size} where {step}."
-        signs.add("label follows the prior decision", name, statement, value=value, low=low, high=high, p=p)
+        signs.add(sign, name, statement, value=value, low=low, high=high, p=p)
 
 
 def _annotators(signs: Signs, labels: Any, prior: Any, annotators: np.ndarray, groups: Groups) -> None:
-    names, codes = np.unique(annotators.astype(str), return_inverse=True)
+    if max(len(np.unique(labels)), len(np.unique(prior))) > _MOST_CLASSES:
+        signs.note("Labels or prior decisions are numbers, not classes: annotators are not compared with the rule.")
+        return
+    absent = missing(annotators)
+    if absent.any():
+        signs.note(f"Rows without an annotator, left out of the comparison with the rule: {int(absent.sum()):,}.")
+    names, found = np.unique(annotators[~absent].astype(str), return_inverse=True)
+    codes = np.full(len(annotators), -1)
+    codes[~absent] = found.reshape(-1)
     few = 0
-    for group, mask in members(groups):
+    for group, mask in members(groups, ~absent):
         for k, name in enumerate(names):
             own, other = mask & (codes == k), mask & (codes != k)
             if min(own.sum(), other.sum()) < _FEWEST_LABELS:
                 few += 1
                 continue
             (value, error), (rest, rest_error) = (kappa(labels[rows], prior[rows]) for rows in (own, other))
+            if np.isnan(value) or np.isnan(rest):
+                signs.note(f"Kappa is undefined where labels and rule are all alike: {group}, {name}.")
+                continue
             difference, width = value - rest, float(np.hypot(error, rest_error))
             low, high, p = _normal(difference, width, signs.level)
             statement = (
@@ -181,7 +221,7 @@ def _normal(value: float, error: float, level: float) -> tuple[float, float, flo
     from scipy.special import ndtr
 
     if not error > 0:
-        return value, value, float("nan")
+        return (float("nan"),) * 3
     z = quantile(level)
     return value - z * error, value + z * error, float(2 * ndtr(-abs(value) / error))
 
@@ -194,36 +234,41 @@ def _agreement(signs: Signs, annotations: Any, groups: Groups, rng: np.random.Ge
             f"'annotations' must have a column for each of two annotators or more; got shape {array.shape}."
         )
     absent = missing(array)
-    present = array[~absent]
-    levels = np.unique(present.astype(str) if array.dtype.kind == "O" else present)
+    present = typed(array[~absent], "annotations")
+    levels = np.unique(present)
+    if not 2 <= len(levels) <= _MOST_CLASSES:
+        signs.note(f"Annotations are of {plural(len(levels), 'class', 'classes')}: agreement is not measured.")
+        return
     codes = np.full(array.shape, -1)
-    codes[~absent] = np.searchsorted(levels, present.astype(levels.dtype))
-    tables = _pair_tables(codes, len(levels))  # by row: what each pair of annotators said, flat
+    codes[~absent] = np.searchsorted(levels, present)
     for contrast in signs.compared(groups, (~absent).sum(axis=1) > 1):
-        values, spreads = [], []
-        for mask in (contrast.inside, contrast.outside):
-            rows = tables[mask]
-            values.append(float(_mean_kappa(rows.sum(axis=0), len(levels))))
-            counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=_RESAMPLES)
-            drawn = (counts @ rows.reshape(len(rows), -1)).reshape(_RESAMPLES, *rows.shape[1:])
-            spreads.append(float(np.nanstd(_mean_kappa(drawn, len(levels)), ddof=1)))
-        value = values[0] - values[1]
-        low, high, p = _normal(value, float(np.hypot(spreads[0], spreads[1])), signs.level)
+        sides = [_agreed(codes[mask], len(levels), rng) for mask in (contrast.inside, contrast.outside)]
+        (own, own_error), (rest, rest_error) = sides
+        if not np.isfinite([own, own_error, rest, rest_error]).all():
+            signs.note(f"Kappa is undefined where all annotations are alike: {contrast.text}.")
+            continue
+        value = own - rest
+        low, high, p = _normal(value, float(np.hypot(own_error, rest_error)), signs.level)
         statement = (
-            f"Annotators agree with a kappa of {values[0]:.2f} on {contrast.name} and of {values[1]:.2f} on "
-            f"{contrast.other}."
+            f"Annotators agree with a kappa of {own:.2f} on {contrast.name} and of {rest:.2f} on {contrast.other}."
         )
         signs.add("annotator agreement", contrast.text, statement, value=value, low=low, high=high, p=p)
 
 
-def _pair_tables(codes: np.ndarray, k: int) -> np.ndarray:
-    """Return, by row and pair of annotators, a table with a 1 where both labelled it; shape (n, n_pairs, k * k)."""
-    first, second = np.triu_indices(codes.shape[1], 1)
-    a, b = codes[:, first], codes[:, second]
-    tables = np.zeros((len(codes), len(first), k * k), dtype=np.float32)
-    row, pair = np.nonzero((a >= 0) & (b >= 0))
-    tables[row, pair, a[row, pair] * k + b[row, pair]] = 1
-    return tables
+def _agreed(codes: np.ndarray, k: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the mean kappa of all pairs of annotators and its standard error, by a jackknife of blocks of rows."""
+    n_blocks = min(len(codes), _BLOCKS)
+    block = rng.permutation(np.arange(len(codes)) % n_blocks)
+    pairs = list(combinations(range(codes.shape[1]), 2))
+    tables = np.zeros((n_blocks, len(pairs), k * k))
+    for place, (first, second) in enumerate(pairs):
+        both = (codes[:, first] >= 0) & (codes[:, second] >= 0)
+        cell = (block[both] * k + codes[both, first]) * k + codes[both, second]
+        tables[:, place] = np.bincount(cell, minlength=n_blocks * k * k).reshape(n_blocks, k * k)
+    total = tables.sum(axis=0)
+    without = _mean_kappa(total - tables, k)
+    error = np.sqrt((n_blocks - 1) / n_blocks * ((without - without.mean()) ** 2).sum())
+    return float(_mean_kappa(total, k)), float(error)
 
 
 def _mean_kappa(tables: np.ndarray, k: int) -> np.ndarray:
@@ -245,12 +290,21 @@ def _noise(
     signs: Signs, labels: Any, matrix: np.ndarray, groups: Groups, learner: Any, rng: np.random.Generator
 ) -> None:
     classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) > max(20, len(codes) // 20):
+    codes = codes.reshape(-1)
+    if len(classes) > _MOST_CLASSES:
         signs.note("Labels are numbers, not classes: label noise is not measured.")
         return
-    if len(classes) < 2:
-        signs.note("All labels are alike: label noise is not measured.")
+    if len(classes) < 2 or not matrix.shape[1]:
+        signs.note(
+            f"{'All labels are alike' if len(classes) < 2 else 'Columns are constant'}: label noise is not measured."
+        )
         return
+    counts = np.bincount(codes)
+    if counts.min() < _FEWEST_OF_CLASS:
+        rare = ", ".join(map(str, classes[counts < _FEWEST_OF_CLASS]))
+        kept = counts[codes] >= _FEWEST_OF_CLASS
+        signs.note(f"Classes with fewer than {_FEWEST_OF_CLASS} labels, left out of label noise: {rare}.")
+        return _noise(signs, labels[kept], matrix[kept], groups.take(np.flatnonzero(kept)), learner, rng)
     p = crossfitted(codes.astype(float), matrix, rng, classes=True, learner=learner)
     if p.ndim == 1:
         p = np.column_stack([1 - p, p])
@@ -258,23 +312,22 @@ def _noise(
     confident = np.where(p >= thresholds, p, -1.0)
     counted, against = confident.max(axis=1) >= 0, confident.argmax(axis=1) != codes
     for contrast in signs.compared(groups, counted):
-        signs.add_shares("label noise", contrast, against, "A classifier is confidently against the label of")
+        signs.add_shares(
+            "label noise", contrast, against, "Where a classifier is confident, it is against the label of"
+        )
 
 
 def _repeats(signs: Signs, preds: Any, prior: Any, labels: Any, groups: Groups) -> None:
-    from scipy.stats import binomtest
-
+    if max(len(np.unique(values)) for values in (preds, prior, labels)) > _MOST_CLASSES:
+        signs.note("Labels, predictions or prior decisions are numbers: model and rule are not compared.")
+        return
     model, labelled = preds == prior, labels == prior
     for name, mask in members(groups):
         more, less = int((model & ~labelled & mask).sum()), int((~model & labelled & mask).sum())
-        n = int(mask.sum())
-        value = (more - less) / n
-        error = np.sqrt(max((more + less) / n - value**2, 0) / n)
-        width = quantile(signs.level) * error
-        p = binomtest(more, more + less).pvalue if more + less else 1.0
+        value, low, high, p = paired_difference(more, less, int(mask.sum()), signs.level)
         statement = (
             f"The model decides as the prior decision on {percent(model[mask].mean())} of {name}, the labels do on "
             f"{percent(labelled[mask].mean())}."
         )
         sign = "model repeats the prior decision"
-        signs.add(sign, name, statement, value=value, low=value - width, high=value + width, p=p)
+        signs.add(sign, name, statement, value=value, low=low, high=high, p=p)

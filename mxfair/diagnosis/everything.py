@@ -88,7 +88,7 @@ def diagnose(
     >>> diagnosis.not_checked["availability: recency"]
     'time'
     """
-    from mxfair._validation import missing, same_length, vector
+    from mxfair._validation import missing, same_length, to_numpy, vector
 
     encoded, rng = groups_of(groups), generator(seed)
     shared: dict[str, Any] = {"level": level, "seed": rng}
@@ -102,7 +102,7 @@ def diagnose(
     part = {name: _rows(value, kept if absent.any() else None) for name, value in by_row.items()}
     labelled = encoded.take(kept) if absent.any() else encoded
     if absent.any():
-        part["predictions"] = None if predictions is None else np.asarray(predictions)[:, kept]
+        part["predictions"] = None if predictions is None else to_numpy(predictions)[:, kept]
     else:
         part["predictions"] = predictions
     confirmation = ("labels", "X", "prior", "annotators", "annotations", "preds")

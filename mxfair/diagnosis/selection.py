@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mxfair._validation import InputError, generator, missing, same_length, vector
-from mxfair.diagnosis._signs import Signs, binary, groups_of, matrix_of, members, percent, points
-from mxfair.diagnosis._statistics import auc, crossfitted, effect, learner_for, share_difference
+from mxfair._validation import generator, missing, same_length, vector
+from mxfair.diagnosis._signs import Signs, binary, check_learner, groups_of, members, percent, points
+from mxfair.diagnosis._statistics import auc, crossfitted, effect, learner_for, permutation_p, share_difference
 from mxfair.diagnosis.finding import Diagnosis
 from mxfair.groups import Groups
 from mxfair.preprocessing import compare_with_reference
@@ -16,8 +16,12 @@ from mxfair.preprocessing import compare_with_reference
 __all__ = ["selection_signs"]
 
 _PERMUTATIONS = 499
+#: Permuted rows that are held at once.
+_CELLS = 8_000_000
 #: Fewer rows of a group on either side than this, and no classifier is trained to tell them apart.
 _FEWEST_ROWS = 40
+#: With fewer selected rows, or missing labels, nothing is compared at equal columns.
+_FEWEST_EVENTS = 5
 
 
 def selection_signs(
@@ -104,7 +108,7 @@ def selection_signs(
     >>> [(f.sign, bool(f.value < -0.15)) for f in selection_signs(X, groups, selected=selected).found]
     [('selection at equal columns', True), ('selection rate', True)]
     """
-    signs, rng = Signs("selection", level), generator(seed)
+    signs, rng, learner = Signs("selection", level), generator(seed), check_learner(learner)
     encoded = None if groups is None else groups_of(groups)
     same_length(X=X, groups=encoded, selected=selected, labels=labels)
     same_length(reference_X=reference_X, reference_groups=reference_groups)
@@ -156,7 +160,10 @@ def _shares(signs: Signs, groups: Groups, reference: Any) -> None:
 def _shift(
     signs: Signs, X: Any, reference_X: Any, groups: tuple[Groups | None, Any], learner: Any, rng: np.random.Generator
 ) -> None:
-    matrix, names = matrix_of(X, reference_X)
+    matrix, names = signs.matrix(X, reference_X)
+    if not matrix.shape[1]:
+        signs.note("All columns are constant, in the data and the reference: no shift is measured.")
+        return
     n = len(X)
     side = np.arange(len(matrix)) < n
     parts = [("all rows", np.ones(len(matrix), dtype=bool))]
@@ -181,16 +188,16 @@ def _shift(
 def _told_apart(
     matrix: np.ndarray, side: np.ndarray, learner: Any, level: float, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
-    from sklearn.base import clone
     from sklearn.model_selection import train_test_split
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
     split = int(rng.integers(2**31))
     fit, judge = train_test_split(np.arange(len(side)), test_size=0.5, stratify=side, random_state=split)
-    model = learner_for(len(fit), True) if learner is None else clone(learner)
+    model = learner_for(len(fit), True, learner)
     with threadpool_limits(limits=1, user_api="openmp"):
         scores = model.fit(matrix[fit], side[fit]).predict_proba(matrix[judge])[:, 1]
-    return auc(scores[side[judge]], scores[~side[judge]], level)
+    # one-sided: rows that are on both sides are told apart worse than by chance, which is no shift
+    return auc(scores[side[judge]], scores[~side[judge]], level, greater=True)
 
 
 def _largest_column(
@@ -199,21 +206,32 @@ def _largest_column(
     n, m = int(side.sum()), int((~side).sum())
     first, second = matrix[side], matrix[~side]
     spread = np.sqrt((first.var(axis=0) + second.var(axis=0)) / 2)
-    spread[spread == 0] = np.inf
-    difference = (first.mean(axis=0) - second.mean(axis=0)) / spread
+    apart = first.mean(axis=0) - second.mean(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # constant on either side: infinitely far, or the same
+        difference = np.where((spread == 0) & (np.abs(apart) < 1e-6), 0.0, apart / spread)
     centred = (matrix - matrix.mean(axis=0)) / np.where(matrix.std(axis=0) > 0, matrix.std(axis=0), np.inf)
-    members_of = np.stack([rng.permutation(side) for _ in range(_PERMUTATIONS)]).astype(float)
-    chance = np.abs(members_of @ centred).max(axis=1)
-    observed = np.abs(side @ centred).max()
-    p = (1 + (chance >= observed * (1 - 1e-9)).sum()) / (1 + _PERMUTATIONS)
+    chance, observed = _permuted_largest(side, centred, rng), np.abs(side @ centred).max()
+    scale = np.sqrt(n * m / (n + m - 1))
+    p = permutation_p(int((chance >= observed * (1 - 1e-9)).sum()), len(chance), observed / scale, len(names))
     order = np.argsort(-np.abs(difference))
     value = float(difference[order[0]])
     # as wide as the largest of the columns asks for, whichever it is
-    z = float(np.quantile(chance, signs.level)) / np.sqrt(n * m / (n + m - 1))
-    width = z * np.sqrt(1 / n + 1 / m + value**2 / (2 * (n + m)))
+    z = float(np.quantile(chance, signs.level)) / scale
+    width = z * np.sqrt(1 / n + 1 / m + value**2 / (2 * (n + m))) if np.isfinite(value) else np.nan
     listed = ", ".join(f"{names[j]} {difference[j]:+.2f}" for j in order[:3])
     statement = f"Largest standardized differences from the reference ({name}): {listed}."
     signs.add("column shift", name, statement, value=value, low=value - width, high=value + width, p=p)
+
+
+def _permuted_largest(side: np.ndarray, centred: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the largest absolute sum of a column over rows drawn at random, for each permutation."""
+    at_once = max(1, _CELLS // len(side))
+    parts = []
+    for start in range(0, _PERMUTATIONS, at_once):
+        count = min(at_once, _PERMUTATIONS - start)
+        drawn = np.stack([rng.permutation(side) for _ in range(count)]).astype(float)
+        parts.append(np.abs(drawn @ centred).max(axis=1))
+    return np.concatenate(parts)
 
 
 def _propensity(
@@ -221,6 +239,9 @@ def _propensity(
 ) -> None:
     """Compare how often something holds in the groups, as it is and at equal columns."""
     sign, what = words
+    if mask.all() or not mask.any():
+        signs.note(f"Of all rows the same holds, not compared: {sign}.")
+        return
     equal = f"{sign.replace(' rate', '')} at equal columns"
     compared = signs.compared(groups)
     for contrast in compared:
@@ -228,17 +249,23 @@ def _propensity(
     if X is None:
         signs.lack(equal, "X")
         return
-    if not 0 < mask.sum() < len(mask):
+    matrix, _ = signs.matrix(X)
+    if min(mask.sum(), (~mask).sum()) < _FEWEST_EVENTS or not matrix.shape[1]:
+        why = f"fewer than {_FEWEST_EVENTS} rows of a kind" if matrix.shape[1] else "constant columns"
+        signs.note(f"Not measured with {why}: {equal}.")
         return
-    matrix, _ = matrix_of(X)
     chance = crossfitted(mask.astype(float), matrix, rng, classes=True, learner=learner)
     for contrast in compared:
         rows = contrast.inside | contrast.outside
         member = contrast.inside[rows].astype(float)
         expected = crossfitted(member, matrix[rows], rng, classes=True, learner=learner)
-        value, low, high, p = effect(mask[rows] - chance[rows], member - expected, signs.level)
+        value, low, high, p = effect(mask[rows] - chance[rows], member - expected, signs.level, before=member)
         if np.isnan(value):
-            raise InputError("'X' must not hold the group itself; the columns tell it without error. Leave it out.")
+            signs.note(
+                f"The columns tell {contrast.name} from {contrast.other} nearly without error: no rows are left to "
+                f"compare at equal columns. If X holds the group itself, leave it out."
+            )
+            continue
         verb = "are selected" if sign == "selection rate" else "lack a label"
         statement = f"At equal columns, {contrast.name} {verb} {points(value)} often than {contrast.other}."
         signs.add(equal, contrast.text, statement, value=value, low=low, high=high, p=p)
