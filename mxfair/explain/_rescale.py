@@ -22,7 +22,7 @@ def rescaled(explained: Explained, X: np.ndarray, background: np.ndarray, max_me
     steps = chain_of(explained.net)
     there = _forward(steps, background.astype(np.float64))
     widest = max(z.shape[1] for z in there)
-    size = int(max(1, max_memory * 2**20 // (5 * 8 * widest * len(background))))
+    size = int(max(1, max_memory * 2**20 // (8 * 8 * widest * len(background))))
     for start in range(0, len(X), size):
         rows = X[start : start + size].astype(np.float64)
         here = _forward(steps, rows)
