@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import GRID, INK, MUTED, PAPER, color_of
 from mxfair._validation import InputError, positive_integer
 from mxfair.explain import _drawing
-from mxfair.explain._drawing import GRID, INK, MUTED, PAPER, color_of, plain_text
+from mxfair.explain._drawing import plain_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import INK, MUTED, PAPER, color_of
 from mxfair._validation import InputError, one_of
 from mxfair.explain import _drawing
-from mxfair.explain._drawing import INK, MUTED, PAPER, color_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,36 +1,18 @@
-"""What the plots of explanations share: colours, figures without pyplot, bare axes. Looks as the report does."""
+"""What the plots of explanations share: figures of panels, bare axes, titles, legends. Looks as the report does."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+from mxfair._palette import GRID, INK, MUTED, notebook_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Text, secondary text, lines in the background, paper.
-INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d0d7de", "#ffffff"
-#: Okabe and Ito's colours, darkened or lightened until each has a contrast of 3 on white and on a dark page.
-COLORS = (
-    "#0f7fc4",
-    "#d55e00",
-    "#009070",
-    "#c266a3",
-    "#9a7b00",
-    "#7a68d8",
-    "#2f93b5",
-    "#b85450",
-    "#5f8f2f",
-    "#8a7566",
-)
 #: Longest name written beside a bar or a line, in characters.
 LABEL = 28
-
-
-def color_of(place: int) -> str:
-    """Return the colour of a group by its place; labels, not colours, tell groups apart."""
-    return COLORS[place % len(COLORS)]
 
 
 def plain_text(name: object, limit: int = LABEL) -> str:
@@ -41,21 +23,8 @@ def plain_text(name: object, limit: int = LABEL) -> str:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return a figure of a size in inches that pyplot does not know, and that notebooks show nevertheless."""
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    class NotebookFigure(Figure):
-        def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=110)
-            return buffer.getvalue()
-
-    figure = NotebookFigure(figsize=(width, height), facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    """Return a figure of a size in inches whose panels are laid out around their labels."""
+    return notebook_figure(width, height, layout="constrained")
 
 
 def panels(

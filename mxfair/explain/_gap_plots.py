@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import GRID, INK, MUTED, PAPER, color_of
 from mxfair._validation import InputError, positive_integer
 from mxfair.explain import _drawing as drawing
-from mxfair.explain._drawing import GRID, INK, MUTED, PAPER, color_of
 from mxfair.explain.comparison import GapComparison
 from mxfair.explain.decomposition import GapDecomposition
 from mxfair.explain.gap_part import GAP, GapPart

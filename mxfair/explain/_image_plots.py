@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import GRID, INK, MUTED
 from mxfair._validation import InputError, one_of
 from mxfair.explain import _drawing
 from mxfair.explain._drawing import plain_text
@@ -59,13 +60,13 @@ def image(attribution: Attribution, rows: Any = None, *, combine: str = "sum", p
         drawn = right.imshow(part, cmap=_colours(), vmin=-full, vmax=full, interpolation="nearest")
         for axes in (left, right):
             axes.set_axis_off()
-        left.set_title(f"image {row}", loc="left", fontsize=11, color=_drawing.INK)
+        left.set_title(f"image {row}", loc="left", fontsize=11, color=INK)
         text = f"{attribution.output_name} {attribution.outputs[row]:.2f}".replace("-", "\N{MINUS SIGN}")
-        right.set_title(plain_text(text), loc="left", fontsize=11, color=_drawing.INK)
+        right.set_title(plain_text(text), loc="left", fontsize=11, color=INK)
     made = figure.colorbar(drawn, ax=panels[:, 1].tolist(), aspect=30, pad=0.02)
-    made.ax.tick_params(length=0, colors=_drawing.MUTED, labelsize=9)
-    made.set_label(attribution.method, color=_drawing.MUTED, fontsize=10)
-    made.outline.set_edgecolor(_drawing.GRID)
+    made.ax.tick_params(length=0, colors=MUTED, labelsize=9)
+    made.set_label(attribution.method, color=MUTED, fontsize=10)
+    made.outline.set_edgecolor(GRID)
     return figure
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mxfair._palette import INK, MUTED, PAPER, color_of
 from mxfair._validation import one_of, positive_integer
 from mxfair.explain import _drawing
-from mxfair.explain._drawing import INK, MUTED, PAPER, color_of
 
 if TYPE_CHECKING:
     import pandas as pd

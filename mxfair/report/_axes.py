@@ -8,27 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import COLORS, GRID, INK, MUTED, PAPER, notebook_figure
 from mxfair.report._format import one_line, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: The page replaces these four by its own colours, for a light or a dark background.
-INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d0d7de", "#ffffff"
-#: Okabe and Ito's colours, darkened or lightened until each has a contrast of 3 on white and on the page's dark colour.
-COLORS = (
-    "#0f7fc4",
-    "#d55e00",
-    "#009070",
-    "#c266a3",
-    "#9a7b00",
-    "#7a68d8",
-    "#2f93b5",
-    "#b85450",
-    "#5f8f2f",
-    "#8a7566",
-)
 #: Width of a panel in points.
 PANEL = 440
 #: Room for tick labels beside a panel's axes, in points.
@@ -40,44 +26,20 @@ FONT = 12
 LABEL = 20
 
 
-def color_of(place: int) -> str:
-    """Return the colour of a group by its place; labels, not colours, tell groups apart."""
-    return COLORS[place % len(COLORS)]
-
-
 def plain_text(name: object, limit: int) -> str:
     """Return a name as matplotlib shows it literally: short, on one line, dollar signs not taken for mathematics."""
     return one_line(name, limit).replace("$", r"\$")
-
-
-def _figure_type() -> type[Figure]:
-    """Return Figure with a picture of itself for notebooks, which show pyplot's figures only."""
-    import io
-
-    from matplotlib.figure import Figure
-
-    class NotebookFigure(Figure):
-        def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=110)
-            return buffer.getvalue()
-
-    return NotebookFigure
 
 
 def grid(
     n_panels: int, columns: int, *, height: float, top: float = 0, left: float = LEFT, width: float = PANEL
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with panels of equal size, `height` points each, and `top` points of room above them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     panel = width
-
     columns = max(1, min(columns, n_panels))
     n_rows = math.ceil(n_panels / columns)
     width, total = panel * columns, height * n_rows + top
-    figure = _figure_type()(figsize=(width / 72, total / 72), facecolor=PAPER)
-    FigureCanvasAgg(figure)
+    figure = notebook_figure(width / 72, total / 72)
     panels = []
     for place in range(n_panels):
         row, column = divmod(place, columns)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import COLORS, GRID, INK, MUTED, PAPER, color_of
 from mxfair._validation import InputError, one_of
 from mxfair.report import _axes, _states
-from mxfair.report._axes import GRID, INK, MUTED, PAPER, color_of
 from mxfair.report._figure_gaps import DISTANCES, FigureGap, figure_criterion, figure_gap
 from mxfair.report._format import few, heading, number
 
@@ -165,7 +165,7 @@ def _distribution_panel(axes: Axes, evaluation: Any, span: tuple[float, float]) 
         y = np.concatenate([[0.0], shares[kept], [1.0]])
         color = color_of(place) if known else MUTED
         label = _axes.plain_text(group, 30) if place < _NAMED else None
-        style = styles[place // len(_axes.COLORS) % len(styles)]
+        style = styles[place // len(COLORS) % len(styles)]
         axes.plot(x, y, drawstyle="steps-post", color=color, linewidth=2.2, linestyle=style, label=label)
     if gap.largest is not None:
         _mark_distance(axes, evaluation, (gap.largest.high, gap.largest.low))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import COLORS, GRID, INK, MUTED, PAPER
 from mxfair._validation import InputError, one_of
 from mxfair.report import _axes
-from mxfair.report._axes import COLORS, GRID, INK, MUTED, PAPER
 from mxfair.report._drivers import decimals, explanation_title, largest_rows
 from mxfair.report._format import NOT_ENOUGH, interval_text, number, signed, signed_interval
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mxfair._palette import GRID, INK, MUTED, color_of
 from mxfair._validation import InputError, one_of
 from mxfair.report import _axes
-from mxfair.report._axes import GRID, INK, MUTED, color_of
 from mxfair.report._format import number
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from mxfair.report._axes import GRID, INK, MUTED, PANEL, PAPER
+from mxfair._palette import GRID, INK, MUTED, PAPER
+from mxfair.report._axes import PANEL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

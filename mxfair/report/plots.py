@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mxfair._palette import GRID, MUTED, PAPER, color_of
 from mxfair._validation import InputError, one_of
 from mxfair.report import _axes
-from mxfair.report._axes import GRID, MUTED, PAPER, color_of
 from mxfair.report._distribution_plots import plot_distances, plot_predictions, plot_residuals
 from mxfair.report._format import UNDEFINED, few, heading, number, samples
 from mxfair.report._history import line_columns, share_columns

@@ -52,6 +52,7 @@ LAYERS = (
     "_encoding",
     "_group_state",
     "_short_repr",
+    "_palette",
     "_step",
     "_graph",
     "_strength",
