@@ -37,7 +37,7 @@ setup(
     install_requires=[
         "mxnet>=1.9.1,<2",  # the engine
         "numpy>=1.21,<2",  # mxnet 1.9.1 was built for NumPy 1
-        "pandas>=1.4,<3",  # data frames in and out; pandas 3 needs NumPy 2
+        "pandas>=1.4,<3",  # data frames in and out; pandas 3 is not tested
         "scikit-learn>=1.3",  # Bunch, AUC, diabetes, preprocessing, estimators with metadata routing
         "scipy>=1.10,<2",  # exact tests of tables; mxnet reads scipy.sparse.csr, which SciPy 2 removes
         "matplotlib>=3.5",  # plots in the report

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import pathlib
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: The columns of a table, at most.
 COLUMNS = 6
+#: The characters of a line of text, at most.
+WIDTH = 130
 OPENING = """# Benchmarks
 
 Every figure of this page comes from a JSON file that a script in `benchmarks/` printed; the page is made from these
@@ -109,7 +112,8 @@ def section(name: str, document: dict[str, Any]) -> str:
     versions = ", ".join(f"{key} {value}" for key, value in document["versions"].items())
     about = [f"{document['data']}."]
     about += [f"{key.capitalize()}: {document[key]}." for key in ("setting", "peer", "rule") if key in document]
-    parts = [f"## {name}\n", " ".join(about) + f" ({versions})\n"]
+    text = textwrap.fill(" ".join(about) + f" ({versions})", WIDTH, break_long_words=False, break_on_hyphens=False)
+    parts = [f"## {name}\n", text + "\n"]
     if document["bars"]:
         parts.append(asked(document["bars"]))
     ratios = {key: value for key, value in document.get("ratios", {}).items() if isinstance(value, (int, float))}
