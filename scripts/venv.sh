@@ -31,4 +31,4 @@ if "$chosen" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then
     echo "NumPy 1.26 has no wheel for Python 3.13: pip compiles it, which takes up to ten minutes and needs a C compiler."
 fi
 [ -x "$VENV/bin/python" ] || "$chosen" -m venv "$VENV"
-"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable '.[dev]'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,8 @@ def change(
         low, high = difference_interval(before, after)
         bound = 1.0 if all(isinstance(rate, Rate) and rate.share for rate in criterion.rates) else np.inf
         bound = bound if criterion.agg != "sum" else np.inf
+        if joint is not None:
+            bound = min(bound, largest_move(first, criterion, settings, joint))
         gaps[criterion.name] = (max(low, -bound), min(high, bound))
     columns = [_overall(e, t) for e, t in zip((first, second), tables)]
     ends = bias_corrected_interval((columns[1] - columns[0])[:, None], np.array([second.accuracy - first.accuracy]))
@@ -126,6 +129,43 @@ def difference_interval(before: GapErrors | None, after: GapErrors | None) -> tu
     low = difference - np.quantile(after.shortfall + before.error, _PLACE)
     high = difference + np.quantile(after.error + before.shortfall, _PLACE)
     return min(float(low), difference), max(float(high), difference)  # draws of tiny groups are smoothed
+
+
+def largest_move(evaluation: Evaluation, criterion: Criterion, settings: Settings, joint: np.ndarray) -> float:
+    r"""Return an upper limit of how far a gap can have moved, from the decisions that the two models take otherwise.
+
+    A largest difference between groups moves no further than the difference that moves most. What a rate of one group
+    moved by is a difference of paired shares, (c - b) / n with b and c the samples that only one model decides so; its
+    error is Bonett and Price's (2012, equation 2). The limits are simultaneous, by Bonferroni, at level 1 - .05 / 2.
+    Infinite where rates are no shares of the same samples for both models, or where groups are compared otherwise.
+    """
+    chosen = settings.comparison(evaluation.adapt(criterion))
+    if chosen.ratio or chosen.compare != "max_min" or chosen.criterion.agg not in ("max", "mean"):
+        return math.inf
+    n_classes, moves = joint.shape[-1], []
+    for rate, place in chosen.criterion.rate_classes(evaluation.table.classes):
+        if not isinstance(rate, Rate) or not rate.share:
+            return math.inf
+        within, given = (np.broadcast_to(mask, (n_classes, n_classes)) > 0 for mask in rate.masks(n_classes, place))
+        if (given != given[:, :1]).any():  # a share of the selected: of other samples for each model
+            return math.inf
+        here = settings.enough(rate(evaluation.table, positive=place)).compared
+        counted = joint[~np.isnan(here)] * given[:, :1, None]
+        lost = (counted * (within[:, :, None] & ~within[:, None, :])).sum(axis=(1, 2, 3))
+        won = (counted * (~within[:, :, None] & within[:, None, :])).sum(axis=(1, 2, 3))
+        size = counted.sum(axis=(1, 2, 3)) + 2
+        spread = (lost + won + 2) / size - ((won - lost) / size) ** 2
+        moves.append(((won - lost) / (size - 2), spread / size))
+    pairs = [np.triu_indices(len(move), 1) for move, _ in moves]
+    n_pairs = sum(len(i) for i, _ in pairs)
+    if not n_pairs:
+        return math.inf
+    quantile = NormalDist().inv_cdf(1 - (1 - _LEVEL) / 4 / n_pairs)
+    limits = [
+        np.abs(move[i] - move[j]) + quantile * np.sqrt(variance[i] + variance[j])
+        for (move, variance), (i, j) in zip(moves, pairs)
+    ]
+    return float(np.concatenate(limits).max())
 
 
 def _overall(evaluation: Evaluation, tables: np.ndarray) -> np.ndarray:

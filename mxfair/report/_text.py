@@ -50,8 +50,14 @@ def to_rich(report: FairnessReport, *, plain: bool = False) -> Any:
     parts.append(Text(""))
     if any(table.has_few for table in shown):
         parts.append(Text(f"* {FEW_NOTE}"))
-    parts += [Text(note) for note in _footnotes(report)]
+    parts += [Text(note) for note in [*_positive(report), *_footnotes(report)]]
     return Group(*parts)
+
+
+def _positive(report: FairnessReport) -> list[str]:
+    """Return which class counts as positive, where one does: rates of the other one would read alike."""
+    positive = getattr(report.baseline, "positive", None)
+    return [] if positive is None else [f"Positive is the class {one_line(positive, 60)}."]
 
 
 def _footnotes(report: FairnessReport) -> list[str]:
@@ -132,6 +138,7 @@ def to_markdown(report: FairnessReport) -> str:
         parts += [f"## {escape(table.title)}", markdown_table(table)]
     if any(table.has_few for table in shown):
         parts.append(f"† {FEW_NOTE}")
+    parts += [escape(line) for line in _positive(report)]
     parts += ["## What is not known", "\n".join(f"- {escape(note)}" for note in report.not_known)]
     if report.context:
         rows = tuple(Band((Cell(one_line(k), numeric=False),), ((_text(v),),)) for k, v in report.context.items())

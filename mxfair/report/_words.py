@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from mxfair.report._figure_gaps import WORST
@@ -85,7 +86,7 @@ def sentence(report: FairnessReport) -> str:
         ]
         return f"The {criterion} {groups} and the {score_name(report)} on {total}: {'; '.join(each)}{_floor(gaps)}."
     interval = report.changes[0].gaps.get(report.criterion.name, (math.nan, math.nan))
-    moved = _moved(gaps[0].value, gaps[1].value, interval, gaps[0].digits) + _floor(gaps)
+    moved = _moved(gaps[0].value, gaps[1].value, interval, gaps[0].digits) + _turned(gaps) + _floor(gaps)
     accuracy = f"{score_name(report)} {_went(score_text(first), score_text(last))}"
     return f"With {one_line(last.name, 60)} the {criterion} {groups} {moved}; {accuracy} on {total}."
 
@@ -159,6 +160,16 @@ def _moved(before: float, after: float, interval: tuple[float, float], digits: i
         change = signed_interval(interval, digits)
         return f"went from {first} to {last} (no change shown: its 95 % interval, {change}, holds 0)"
     return f"{'fell' if after < before else 'rose'} from {first} to {last}"
+
+
+def _turned(gaps: Sequence[Any]) -> str:
+    """Return ', turned round' where the highest and the lowest group changed places and neither gap may be chance."""
+    before, after = (gap.largest for gap in gaps)
+    if before is None or after is None or before.rate != after.rate:
+        return ""
+    if (before.high, before.low) != (after.low, after.high) or not all(gap.interval[0] > 0 for gap in gaps):
+        return ""
+    return f", turned round: the lowest is now {one_line(after.low, 60)}"
 
 
 def _went(before: str, after: str) -> str:

@@ -77,3 +77,17 @@ def test_groups_of_thirty_are_not_marked():
     marked = evaluate_predictions(labels, labels, np.repeat(["a", "b"], [62, 58]))
     assert "1.000*" in str(marked)
     assert "too few samples to trust" in str(marked)
+
+
+def test_the_sentence_says_that_a_gap_turned_round():
+    """Where the favoured group is now the other one, the two sizes alone would not tell."""
+    turned = [int(v) for v in np.array([0, 1, 0, 0, 1, 1, 0, 0])]
+    assert "turned round: the lowest is now a" in _two(*(50 * v for v in (LABELS, LARGE, turned, GROUPS))).sentence
+    assert "turned round" not in _two(*(50 * v for v in (LABELS, LARGE, NONE, GROUPS))).sentence
+
+
+def test_the_printed_report_names_the_positive_class():
+    """Rates of 'no' would read like rates of 'hired'."""
+    report = evaluate_predictions(["no", "hired", "no"], ["no", "no", "hired"], ["a", "b", "b"], positive="hired")
+    assert "Positive is the class hired." in str(report)
+    assert "Positive is the class hired" in report.to_markdown()
