@@ -23,7 +23,7 @@ NAMES = (
     "metrics",
     "bootstrap",
     "auc",
-    "coverage",
+    "interval_coverage",
     "preprocessing",
     "penalties",
     "strengths",

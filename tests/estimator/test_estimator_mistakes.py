@@ -60,11 +60,15 @@ def test_groups_at_prediction_have_the_length_of_the_rows():
         model.predict(X, groups=GROUPS[:10])
 
 
-def test_a_report_of_an_estimator_says_what_to_pass():
-    """report.evaluate takes nets."""
+def test_a_report_of_an_estimator_is_that_of_its_net():
+    """report.evaluate takes an estimator as it takes the net in it."""
+    from mxnet import gluon
+
     model = net().fit(X, LABELS)
-    with pytest.raises(TypeError, match="Pass the net_ of an estimator"):
-        mxfair.report.evaluate(model, X, labels=LABELS, groups=GROUPS)
+    dataset = gluon.data.ArrayDataset(X, LABELS, GROUPS)
+    of_net = mxfair.report.evaluate(model.net_, dataset, groups=GROUPS, name="model")
+    of_model = mxfair.report.evaluate(model, X, LABELS, groups=GROUPS, name="model")
+    pd.testing.assert_frame_equal(of_model.rates.drop(columns="auc"), of_net.rates.drop(columns="auc"))
 
 
 def test_scores_of_members_of_a_frame_are_refused_in_words():

@@ -37,7 +37,7 @@ def main() -> None:
                 results[kind][case.id]["percentile interval"] = percentile
     found = {kind: [case["interval"] for case in cases.values()] for kind, cases in results.items()}
     show(
-        "coverage",
+        "interval_coverage",
         data="samples of known populations (tests/integration/test_coverage.py), seed 0",
         quick=options.quick,
         repetitions=simulation.REPETITIONS,
