@@ -16,10 +16,17 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
 def printed(notebook: Any) -> list[str]:
-    """Return the text of all outputs, with # for numbers: the last digit may differ between processors."""
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    texts = [str(o.get("text") or o.get("data", {}).get("text/plain", "")) for o in outputs]
-    return [re.sub(r"\s+", " ", re.sub(r"[-\u2212]?\d[\d.,]*", "#", text)) for text in texts if "\x1b" not in text]
+    """Return the text of each cell's outputs, with # for numbers: the last digit may differ between processors.
+
+    What a cell prints comes in one piece or in several, as the machine is fast or slow: it is joined.
+    """
+    texts = []
+    for cell in notebook.cells:
+        outputs = cell.outputs if cell.cell_type == "code" else []
+        texts.append("".join(o["text"] for o in outputs if o.output_type == "stream" and "\x1b" not in o["text"]))
+        texts += [str(o.get("data", {}).get("text/plain", "")) for o in outputs if o.output_type != "stream"]
+    found = [re.sub(r"\s+", " ", re.sub(r"[-\u2212]?\d[\d.,]*", "#", text)) for text in texts if "\x1b" not in text]
+    return [text for text in found if text]
 
 
 @pytest.mark.slow
