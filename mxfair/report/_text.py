@@ -83,9 +83,10 @@ def _rich_table(table: Table, *, plain: bool) -> Any:
     short = _NARROW if len(names) > 7 else _SHORT
     longest = max(len(line) for row in rows for line in [*row[0].text.splitlines(), ""])
     for place, (name, cell) in enumerate(zip(names, rows[-1])):
-        width = 0 if place else min(longest, 20)
+        whole = not place and longest <= 20
+        width = 0 if place or whole else 20
         justify: Any = "right" if cell.numeric else "left"
-        grid.add_column(Text(short.get(name, name)), justify=justify, overflow="fold", min_width=width)
+        grid.add_column(Text(short.get(name, name)), justify=justify, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
         grid.add_row(*(Text(_mark(cell, "*"), style="dim" if cell.undefined else "") for cell in row))
     if any(name in _SHORT for name in names):
