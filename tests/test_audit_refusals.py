@@ -74,7 +74,7 @@ def test_threshold_must_be_finite(rows, tmp_path, threshold):
     rows.to_csv(tmp_path / "a.csv", index=False)
     found = _run(tmp_path / "a.csv", "--label", "y", "--score", "s", "--group", "g", "--threshold", threshold)
     assert found.exit_code == 2
-    assert "--threshold must be a finite number" in found.stderr
+    assert "--threshold must be a finite number" in found.output
 
 
 @pytest.mark.parametrize(("name", "out"), [("a.csv", "a.csv"), ("rates.csv", ".")])
@@ -86,7 +86,7 @@ def test_what_is_read_is_not_replaced(rows, tmp_path, name, out):
     given = ["--label", "y", "--pred", "p", "--group", "g", "--overwrite", "--out", tmp_path / out]
     found = _run(path, *given)
     assert found.exit_code == 2
-    assert "must not replace what is read" in found.stderr
+    assert "must not replace what is read" in found.output
     assert path.read_bytes() == before
 
 
@@ -116,7 +116,7 @@ def test_a_disk_error_is_no_failed_gate(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(_files.os, "fsync", full)
     found = _run(tmp_path / "a.csv", "--label", "y", "--pred", "p", "--group", "g", "--out", tmp_path / "a.html")
     assert found.exit_code == 2
-    assert "No space left" in found.stderr
+    assert "No space left" in found.output
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
@@ -126,7 +126,7 @@ def test_errors_hold_nothing_that_a_terminal_obeys(rows, tmp_path):
     rows.to_csv(tmp_path / "a.csv", index=False)
     given = [tmp_path / "a.csv", "--label", "y", "--pred", "p", "--group", "g"]
     for found in (_run(*given, "--reference", "c"), _run(*given, "--out", tmp_path / "\x1b[31m.csv")):
-        assert not set("\x1b\x9b") & set(found.output + found.stderr)
+        assert not set("\x1b\x9b") & set(found.output)
     assert found.exit_code == 0
     assert not set("\x1b\x9b") & set((tmp_path / "\x1b[31m.csv").read_text(encoding="utf-8"))
 
