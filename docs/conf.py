@@ -9,7 +9,7 @@ import sys
 DOCS = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_ext")]  # this checkout, installed or not
 
-import mxfair  # noqa: E402
+import mxfair  # noqa: E402  # found through the path set above
 
 project = "mxfair"
 author = "the mxfair contributors"

@@ -210,4 +210,4 @@ def _log_loss(samples: Samples, predictions: Predictions) -> np.ndarray:
 
 def _brier(samples: Samples, predictions: Predictions) -> np.ndarray:
     hits = samples.labels == samples.classes[samples.positive]
-    return _with_ones((samples.score_of(predictions.scores, samples.positive) - hits) ** 2)  # type: ignore[arg-type]
+    return _with_ones((samples.score_of(predictions.scores, samples.positive) - hits) ** 2)  # type: ignore[arg-type]  # has scores

@@ -62,7 +62,9 @@ def layered(net: Any) -> Layered:
         if node["op"] != "null":
             node["name"] = f"mxfair_node{place}"
     consumers = _consumers(nodes, document["heads"])
-    found, ends, claimed = [], [document["heads"][0][0]], set()  # type: ignore[var-annotated]
+    found: list[Any] = []
+    claimed: set[Any] = set()
+    ends = [document["heads"][0][0]]
     for place, node in enumerate(nodes):
         inputs = [nodes[source[0]] for source in node["inputs"]]
         own = tuple(n["name"] for n in inputs if n["op"] == "null" and n["name"] in params and n["name"] not in claimed)

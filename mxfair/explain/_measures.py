@@ -146,14 +146,14 @@ class OfTable(Measure):
 
         A table differs from the baseline's only by the rows that are decided otherwise: these move to another cell.
         """
-        shape, draws = samples.table.counts.shape, samples.draws  # type: ignore[union-attr]
+        shape, draws = samples.table.counts.shape, samples.draws  # type: ignore[union-attr]  # only of samples with draws
         size, n_repeats = int(np.prod(shape)), len(predictions.preds)
         before, cells = self._cells(samples, baseline.preds)[0], self._cells(samples, predictions.preds)
-        tables = draws.tally(np.arange(len(before)), before, size)[:, None]  # type: ignore[union-attr]
+        tables = draws.tally(np.arange(len(before)), before, size)[:, None]  # type: ignore[union-attr]  # only of samples with draws
         repeat, row = np.nonzero(cells != before)
         there, left = cells[repeat, row] + repeat * size, before[row] + repeat * size
         values = np.repeat([1.0, -1.0], len(row))
-        moved = draws.tally(np.tile(row, 2), np.concatenate([there, left]), n_repeats * size, values)  # type: ignore[union-attr]
+        moved = draws.tally(np.tile(row, 2), np.concatenate([there, left]), n_repeats * size, values)  # type: ignore[union-attr]  # only of samples with draws
         parts = []
         step = max(1, PART // (n_repeats * size))
         for start in range(0, len(tables), step):
@@ -200,7 +200,7 @@ class OfSums(Measure):
         terms, codes, size = self._terms(samples, predictions), samples.groups.codes, samples.groups.n_groups
         n_repeats, n, n_terms = terms.shape
         together = np.moveaxis(terms, 0, 1).reshape(n, -1)
-        sums = samples.draws.sums(codes, together, size)  # type: ignore[union-attr]
+        sums = samples.draws.sums(codes, together, size)  # type: ignore[union-attr]  # only of samples with draws
         sums = np.moveaxis(sums.reshape(-1, size, n_repeats, n_terms), 2, 1)
         return np.asarray(self._placed(self._figure(sums), samples).mean(axis=1))
 
@@ -246,7 +246,7 @@ class OfRanks(Measure):
             places = np.searchsorted(cuts, row, side="left")
             width = len(cuts) + 1
             cells = (codes * 2 + hits) * width + places
-            counts = samples.draws.tally(np.arange(len(row)), cells, 2 * size * width)  # type: ignore[union-attr]
+            counts = samples.draws.tally(np.arange(len(row)), cells, 2 * size * width)  # type: ignore[union-attr]  # only of samples with draws
             counts = counts.reshape(-1, size, 2, width)
             total = total + self._of_counts(counts, cuts, samples)
         return np.asarray(total / len(predictions.preds))

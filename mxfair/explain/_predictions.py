@@ -74,7 +74,7 @@ class Predictor:
                     raise InputError(f"The model must return one {what} per row; got {len(values)} for {len(rows)}.")
             parts.append(part)
         preds = np.concatenate([part.preds for part in parts])
-        scores = None if parts[0].scores is None else np.concatenate([part.scores for part in parts])  # type: ignore[misc]
+        scores = None if parts[0].scores is None else np.concatenate([part.scores for part in parts])  # type: ignore[misc]  # all or none
         for values in (preds, scores):
             if values is not None and values.dtype.kind == "f" and np.isnan(values).any():
                 raise InputError("The model must return numbers; got NaN. Look for missing values in the data.")

@@ -122,7 +122,7 @@ class PartialDependence:
         mesh = np.meshgrid(first[1], *self.points, indexing="ij")
         table = {name: values.ravel() for name, values in zip([first[0], *self.features], mesh)}
         if individual:
-            return pd.DataFrame({**table, "value": self.individual.ravel()}).infer_objects()  # type: ignore[union-attr]
+            return pd.DataFrame({**table, "value": self.individual.ravel()}).infer_objects()  # type: ignore[union-attr]  # kept where asked for
         figures = ("average", "low", "high", "support", "supported")
         return pd.DataFrame({**table, **{name: getattr(self, name).ravel() for name in figures}}).infer_objects()
 
@@ -381,7 +381,7 @@ def _support(axes: list[GridAxis], codes: np.ndarray, groups: Groups | None) -> 
     members = [np.ones(len(codes), dtype=bool)] + [codes == k for k in range(0 if groups is None else groups.n_groups)]
     nearest = [axis.nearest for axis in axes]
     there = np.all([near >= 0 for near in nearest], axis=0)
-    cells = np.ravel_multi_index([np.maximum(near, 0) for near in nearest], shape)  # type: ignore[call-overload]
+    cells = np.ravel_multi_index([np.maximum(near, 0) for near in nearest], shape)  # type: ignore[call-overload]  # a list
     support, supported = [], []
     for member in members:
         support.append(np.bincount(cells[member & there], minlength=int(np.prod(shape))).reshape(shape))

@@ -74,12 +74,10 @@ def _comparison_table(report: ExplanationReport, top: int) -> Table:
 
 def label_tables(report: ExplanationReport, top: int = SHOWN) -> list[Table]:
     """Return the gaps among samples of one label, a table for each label."""
-    models = [model for model in report.models if model.conditional is not None]
+    kept = [(one_line(m.name, 40), m.conditional.parts) for m in report.models if m.conditional is not None]
     tables = []
-    for place in range(len(models[0].conditional.parts) if models else 0):  # type: ignore[union-attr]  # they have it
-        parts = [model.conditional.parts[place] for model in models]  # type: ignore[union-attr]
-        names = [one_line(model.name, 40) for model in models]
-        tables.append(_side_by_side(_of(parts[0]), names, parts, parts[0].top(top)))
+    for parts in zip(*(parts for _, parts in kept)):
+        tables.append(_side_by_side(_of(parts[0]), [name for name, _ in kept], list(parts), parts[0].top(top)))
     return tables
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import numpy as np
@@ -208,7 +209,7 @@ def test_the_table_in_a_terminal_shows_names_as_they_are():
     """A group named like markup is text."""
     from rich.console import Console
 
-    console = Console(width=150, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=150, record=True, file=io.StringIO())
     console.print(Diagnosis([finding(0.01, sign="share [bold]x[/bold]")]))
     assert "share [bold]x[/bold]" in console.export_text()
 

@@ -136,7 +136,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match="must hold one model"):
         compare(first.beside(second), second)
     with pytest.raises(TypeError, match="report or an evaluation"):
-        compare(first, "second")  # type: ignore[arg-type]
+        compare(first, "second")  # type: ignore[arg-type]  # the mistake
 
 
 def test_a_comparison_is_plain_values() -> None:
